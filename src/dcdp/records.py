@@ -59,6 +59,16 @@ class Signal:
         if not self.channels or len(set(self.channels)) != len(self.channels):
             raise DataError("channels must be named once each", f"{self.channels}", "Name every column, once.")
 
+    def n_samples(self, duration_s: float) -> int:
+        """Samples of a stretch of ``duration_s``, the nearest whole number and at least 1.
+
+        Examples
+        --------
+        >>> Signal("chest_hr", "hr", "chest", 1.0, ("chest_hr",), "bpm").n_samples(3.0)
+        3
+        """
+        return max(1, round(duration_s * self.rate_hz))
+
 
 @dataclass(frozen=True, slots=True)
 class SignalSpec:

@@ -1,0 +1,181 @@
+"""``dcdp data``: list, describe and check the data sets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from dcdp.data import DataSet, Store
+    from dcdp.records import SignalSpec
+
+__all__ = ["check", "info", "list_all"]
+
+SYNTHETIC = "synthetic"
+
+
+def list_all(*, data: Path | None = None, cache: Path | None = None) -> None:
+    """List the data sets, and say which are here.
+
+    Parameters
+    ----------
+    data
+        Folder in which to look for archives and unpacked sets; $DCDP_DATA if left out.
+    cache
+        Folder for parsed recordings; $DCDP_CACHE or ~/.cache/dcdp if left out.
+    """
+    from dcdp.cli.summary import print_lines, print_table
+    from dcdp.data import get_set, list_sets
+
+    columns = ["name", "people", "activities", "modalities", "rate", "state"]
+    rows = []
+    for name in list_sets():
+        declared = get_set(name)
+        sizes = (len(declared.subjects), len(declared.labels))
+        state = _state(declared, data, cache)
+        rows.append([name, *sizes, _modalities(declared.spec), _rates(declared.spec), state])
+    body, n_activities = _synthetic_spec()
+    rows.append([SYNTHETIC, "any", n_activities, _modalities(body), _rates(body), "built in"])
+    print_table(columns, rows)
+    print_lines("Terms:", *(f"  {name}: {get_set(name).licence}" for name in list_sets()))
+
+
+def info(name: str, /) -> None:
+    """Describe a data set: sensors, activities, source, terms.
+
+    Parameters
+    ----------
+    name
+        Data set (see dcdp data list).
+    """
+    from dcdp.cli.summary import print_lines, print_table
+    from dcdp.data import get_set
+
+    if name == SYNTHETIC:
+        from dcdp.data.synthetic.activities import ACTIVITIES
+
+        spec, labels = _synthetic_spec()[0], tuple(activity.name for activity in ACTIVITIES)
+        print_lines("Synthetic body: a simulator of people who wear sensors, deterministic by seed; needs no file.", "")
+    else:
+        declared = get_set(name)
+        spec, labels = declared.spec, declared.labels.names
+        print_lines(*_describe(declared), "")
+    print_table(
+        ["signal", "modality", "placement", "rate [Hz]", "unit", "channels"],
+        [[s.name, s.modality, s.placement, f"{s.rate_hz:g}", s.unit, ", ".join(s.channels)] for s in spec],
+    )
+    print_table(["class", "activity"], [[str(index), label] for index, label in enumerate(labels)])
+
+
+def check(
+    name: str,
+    /,
+    *,
+    data: Path | None = None,
+    cache: Path | None = None,
+    unverified: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Read a data set, verify its files, and report what is odd in it.
+
+    Parameters
+    ----------
+    name
+        Data set (see dcdp data list).
+    data
+        Folder with the archives, or with the unpacked data set.
+    cache
+        Folder for parsed recordings.
+    unverified
+        Accept files whose hashes are not the known ones.
+    """
+    from dcdp.cli.summary import print_lines
+    from dcdp.data import check_store
+    from dcdp.errors import DataError
+
+    store = _open(name, data, cache, verify=not unverified)
+    people = f"{len(store.recordings)} recordings of {len(store.subjects)} people, {_hours(store):.1f} hours"
+    print_lines(f"{name}: {people}", "")
+    findings = check_store(store)
+    if not findings:
+        print_lines("nothing odd found")
+        return
+    print_lines(*(f"{odd.severity:<8} {odd.where}: {odd.rule}: got {odd.value}. {odd.remedy}" for odd in findings))
+    n_errors = sum(odd.severity == "error" for odd in findings)
+    if n_errors:
+        raise DataError("a data set must have no errors", f"{n_errors} in '{name}'", "They stand first in the list.")
+
+
+def _hours(store: Store) -> float:
+    """Add up the time recorded, by the longest signal of each recording [h]."""
+    spans = (
+        max(n_rows / store.spec[signal].rate_hz for signal, (_, n_rows) in entry.rows.items())
+        for entry in store.recordings
+    )
+    return sum(spans) / 3600
+
+
+def _open(name: str, data: Path | None, cache: Path | None, *, verify: bool) -> Store:
+    from dcdp.data import memory_store, open_set
+
+    if name == SYNTHETIC:
+        from dcdp.data.synthetic import synthetic_body
+
+        body = synthetic_body()
+        return memory_store(body.spec, body.labels, body.recordings)
+    return open_set(name, data, cache, verify=verify)
+
+
+def _state(declared: DataSet, data: Path | None, cache: Path | None) -> str:
+    """Say whether a set is parsed already (cached), lies in the data folder (here), or neither."""
+    from dcdp.data.archive import open_source
+    from dcdp.data.registry import cache_folder
+    from dcdp.errors import MissingError
+
+    folder = cache or cache_folder()
+    if any(folder.glob(f"{declared.name}-v{declared.version}-verified-*")):
+        return "cached"
+    place = data or os.environ.get("DCDP_DATA")
+    if not place:
+        return "-"
+    try:
+        open_source(Path(place), declared.layout)
+    except MissingError:
+        return "-"
+    return "here"
+
+
+def _describe(declared: DataSet) -> list[str]:
+    lines = [
+        f"{declared.title} ({declared.name})",
+        f"people      {len(declared.subjects)}",
+        f"recordings  {declared.n_recordings}",
+        f"licence     {declared.licence}",
+        f"cite        {declared.citation}",
+        *(f"source      {url}" for url in declared.urls),
+    ]
+    if declared.labels.null_label:
+        lines.append(f"null class  {declared.labels.null_label}")
+    if declared.official:
+        parts = ", ".join(f"{len(people)} {part}" for part, people in declared.official.items())
+        lines.append(f"official    {parts} people")
+    lines += [f"branch      {branch.name}: {', '.join(branch.signals)}" for branch in declared.branches]
+    return lines
+
+
+def _synthetic_spec() -> tuple[SignalSpec, int]:
+    """Return the signals of the built-in body and its number of activities, without simulating it."""
+    from dcdp.data.synthetic.activities import ACTIVITIES
+    from dcdp.data.synthetic.config import BodyConfig, body_spec
+
+    return body_spec(BodyConfig()), len(ACTIVITIES)
+
+
+def _modalities(spec: SignalSpec) -> str:
+    return ", ".join(dict.fromkeys(signal.modality for signal in spec))
+
+
+def _rates(spec: SignalSpec) -> str:
+    return ", ".join(f"{rate:g}" for rate in sorted({signal.rate_hz for signal in spec}, reverse=True)) + " Hz"

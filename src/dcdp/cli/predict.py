@@ -1,0 +1,50 @@
+"""``dcdp predict``: name the activities in a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dcdp.prediction import Prediction
+
+__all__ = ["predict"]
+
+
+def predict(bundle: Path, file: Path, /, *, rate_hz: float | None = None, out: Path | None = None) -> None:
+    """Name the activities in a recording.
+
+    Parameters
+    ----------
+    bundle
+        Model file that dcdp train wrote.
+    file
+        Recording as CSV, TSV or Parquet: a column for each channel (see dcdp info BUNDLE), and time_s [s].
+    rate_hz
+        Sampling rate of the file [Hz], if it has no column time_s.
+    out
+        Also write one row for each window to this CSV file.
+    """
+    from dcdp.cli.summary import print_lines, print_table
+    from dcdp.prediction import predict_file
+
+    prediction = predict_file(bundle, file, rate_hz)
+    rows = [
+        [bout.label, float(bout.start_s), float(bout.stop_s), float(bout.stop_s - bout.start_s)]
+        for bout in prediction.bouts
+    ]
+    print_table(["activity", "from [s]", "to [s]", "lasting [s]"], rows)
+    if out is not None:
+        write_windows(prediction, out)
+        print_lines(f"windows  {out}")
+
+
+def write_windows(prediction: Prediction, path: Path) -> None:
+    """Write start, label and probability of each window as CSV."""
+    import polars as pl
+
+    from dcdp.files import atomic_path
+
+    columns = {"time_s": prediction.times_s, "label": prediction.label, "probability": prediction.probability}
+    with atomic_path(path) as temporary:
+        pl.DataFrame(columns).write_csv(temporary)

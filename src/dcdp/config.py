@@ -1,0 +1,39 @@
+"""All settings of a run in one frozen record, and the defaults of each data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dcdp.augmentation import AugmentConfig
+from dcdp.balance import ModulationConfig
+from dcdp.data.synthetic import BodyConfig
+from dcdp.models.network import NetworkConfig
+from dcdp.objectives import ObjectiveConfig
+from dcdp.signals.windows import WindowConfig
+from dcdp.training import TrainingConfig
+
+__all__ = ["RunConfig", "default_config"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """The sections of a configuration file, each declared beside the code that reads it.
+
+    ``body`` is read where the data are the synthetic body, and nowhere else.
+    """
+
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    modulation: ModulationConfig = field(default_factory=ModulationConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    body: BodyConfig = field(default_factory=BodyConfig)
+
+
+def default_config(name: str) -> RunConfig:  # noqa: ARG001 - one default for all sets, so far
+    """Return the default configuration of a data set.
+
+    The same for all: a default that had to be tuned set by set would promise little for the next one.
+    """
+    return RunConfig()

@@ -1,0 +1,69 @@
+"""Know a data set by the hashes of its files: one sha256 for each group (a subject, the labels)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from dcdp.data.declaration import Files, subject_name
+from dcdp.data.layout import Layout
+from dcdp.errors import FormatError
+
+__all__ = ["TreeDigest", "check_digests"]
+
+SHARED_GROUP = "labels"
+"""Group of the files that belong to no single subject."""
+
+
+class TreeDigest:
+    r"""Hash files while they pass by on their way to a parser.
+
+    Examples
+    --------
+    >>> import re
+    >>> layout = Layout(re.compile(r"s(?P<subject>\d)\.txt\Z"), "", (), (), 1, 9, 9)
+    >>> tree = TreeDigest(layout)
+    >>> list(tree.watch([("s1.txt", b"1 2")]))
+    [('s1.txt', b'1 2')]
+    >>> tree.digests()["s01"][:8]
+    '7c87f366'
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._hashes: dict[str, dict[str, str]] = {}
+
+    def watch(self, files: Files) -> Iterator[tuple[str, bytes]]:
+        """Pass files through, hashing each."""
+        for path, data in files:
+            self._hashes.setdefault(self._group(path), {})[path] = hashlib.sha256(data).hexdigest()
+            yield path, data
+
+    def digests(self) -> dict[str, str]:
+        """Return group -> sha256 over its sorted lines of path, NUL, sha256 of the file, newline."""
+        return {group: _tree_digest(self._hashes[group]) for group in sorted(self._hashes)}
+
+    def _group(self, path: str) -> str:
+        match = self._layout.pattern.search(path)
+        subject = match.groupdict().get("subject") if match else None
+        return SHARED_GROUP if subject is None else subject_name(subject)
+
+
+def _tree_digest(hashes: Mapping[str, str]) -> str:
+    lines = "".join(f"{path}\0{hashes[path]}\n" for path in sorted(hashes))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def check_digests(found: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Refuse files that are not the known ones.
+
+    Raises
+    ------
+    FormatError
+        Naming the groups with missing, surplus or altered files.
+    """
+    altered = sorted(group for group in {*found, *expected} if found.get(group) != expected.get(group))
+    if not altered:
+        return
+    raise FormatError("the files must be the known ones", f"altered, missing or surplus files of {', '.join(altered)}",
+                      "Fetch the set again, or pass verify=False (--unverified) if you trust these files.")

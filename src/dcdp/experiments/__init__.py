@@ -1,0 +1,1 @@
+"""Runs over folds: load, split, audit, train, test, report."""

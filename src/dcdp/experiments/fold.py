@@ -1,0 +1,252 @@
+"""Train and test one fold: the honest unit of every experiment."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dcdp.batches import Batches
+from dcdp.bundle import Bundle, save_bundle
+from dcdp.config import RunConfig
+from dcdp.data.store import Store
+from dcdp.evaluation import alignment_table, absent_table, fit_temperature, score, score_branches, subject_macro_f1
+from dcdp.evaluation.results import environment
+from dcdp.experiments.peers import score_peer
+from dcdp.experiments.source import DataSource
+from dcdp.files import atomic_path, write_text
+from dcdp.inference import Inferred, infer, softmax
+from dcdp.models.dual_path import DualPath
+from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
+from dcdp.records import Windows
+from dcdp.splits import Split, leak_audit, require_classes, require_no_leak
+from dcdp.training import FitResult, fit
+
+__all__ = ["FoldRequest", "evaluate_bundle", "run_fold", "train_fold"]
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class FoldRequest:
+    """One fold to train and test.
+
+    Attributes
+    ----------
+    source, windows, split
+        Data, its windows, and who is held out.
+    config, seed, device
+        The method.
+    folder
+        Where the fold's files go; None writes nothing.
+    peers
+        Rivals to train on the same people.
+    """
+
+    source: DataSource
+    windows: Windows
+    split: Split
+    config: RunConfig
+    seed: int = 0
+    device: str = "cpu"
+    folder: Path | None = None
+    peers: tuple[str, ...] = ()
+
+
+def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | None = None) -> dict[str, Any]:
+    """Audit, train, test, and write the fold's files; a finished fold is read back on resume.
+
+    Returns
+    -------
+    dict
+        ``scores`` (with ``by_branch``, ``absent``, ``shapley``, ``subsets``, ``alignment``), ``validation``, ``training``,
+        ``leak_audit``, ``peers`` and ``seconds``.
+
+    Raises
+    ------
+    SplitError, DataError
+        If the parts share a subject or a sample, or training lacks a class.
+    """
+    done = request.folder / "fold.json" if request.folder else None
+    if resume and done is not None and done.is_file():
+        result: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return result
+    audit = leak_audit(request.windows, request.split, request.source.store)
+    require_no_leak(audit)
+    require_classes(audit)
+    started = time.perf_counter()
+    bundle, trained = train_fold(request, resume=resume, progress=progress)
+    train_s = time.perf_counter() - started
+    scores, inferred = evaluate_bundle(bundle, request.source.store, _part(request, "test"), request.device)
+    result = {
+        "scores": scores,
+        "validation": trained.validation,
+        "training": _training_facts(request, bundle, trained),
+        "leak_audit": audit,
+        "seconds": {"train": train_s, "evaluate": time.perf_counter() - started - train_s},
+        "peers": {name: _peer(request, name, bundle) for name in request.peers},
+    }
+    if request.folder is not None and done is not None:
+        save_bundle(request.folder / "bundle.safetensors", bundle)
+        _save_predictions(request.folder / "predictions.npz", bundle, inferred, _part(request, "test"))
+        write_text(done, json.dumps(result))
+    return result
+
+
+def train_fold(
+    request: FoldRequest, *, resume: bool = False, progress: Report | None = None
+) -> tuple[Bundle, FitResult]:
+    """Train on the training subjects, stop early on the validation subjects, calibrate on them, and bundle."""
+    network, trained = _fit(request, ("train",), request.folder, None, resume, progress)
+    temperature = _temperature(network, _batches(request, "validation", network))
+    if request.config.training.refit:
+        folder = request.folder / "refit" if request.folder else None
+        network, _ = _fit(request, ("train", "validation"), folder, trained.best_epoch + 1, resume, progress)
+    source, config = request.source, request.config
+    train = (*request.split.train, *(request.split.validation if config.training.refit else ()))
+    provenance = {
+        "data": source.name,
+        "split": request.split.name,
+        "fold": request.split.fold,
+        "train_subjects": list(train),
+        "validation_subjects": list(request.split.validation),
+        "seed": request.seed,
+        "validation_macro_f1": trained.validation.get("macro_f1"),
+        "versions": environment()["versions"],
+    }
+    bundle = Bundle(
+        network.cpu(), source.spec, _branches(request), request.windows.label_set, config.windows,
+        resolve_network(config.network), temperature, provenance,
+    )  # fmt: skip
+    return bundle, trained
+
+
+def evaluate_bundle(
+    bundle: Bundle, store: Store, windows: Windows, device: str = "cpu"
+) -> tuple[dict[str, Any], Inferred]:
+    """Score a bundle on windows of subjects it has never seen, by subject first, with branches taken away, and by stage.
+
+    Returns
+    -------
+    scores
+        In the layout of the ``test`` block of ``result.json``.
+    inferred
+        The logits and embeddings behind them.
+    """
+    network = bundle.network.to(device)
+    inferred = infer(network, Batches(store, windows, bundle.layouts, torch.device(device)), contrast=True)
+    branches, subject = network.branches, windows.subject
+    probability = inferred.probability(bundle.temperature)
+    scores = score(windows.label, probability, subject, windows.label_set.names)
+    scores["by_branch"] = score_branches(windows.label, softmax(inferred.branch), inferred.present, subject, branches)
+
+    def predict(used: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return inferred.without(network, used, bundle.temperature)
+
+    scores |= absent_table(predict, windows.label, subject, branches)
+    scores["alignment"] = alignment_table(inferred.stages, inferred.present, windows.label, max_windows=1024)
+    network.cpu()
+    return scores, inferred
+
+
+def _fit(
+    request: FoldRequest,
+    parts: tuple[str, ...],
+    folder: Path | None,
+    stop_epoch: int | None,
+    resume: bool,
+    progress: Report | None,
+) -> tuple[DualPath, FitResult]:
+    """Build and train a network; without ``stop_epoch`` it stops early on the validation subjects."""
+    config = request.config
+    torch.manual_seed(request.seed)
+    layouts = lay_out(request.source.spec, _branches(request), config.windows.window_s)
+    network = build_network(layouts, len(request.windows.label_set), config.network).to(request.device)
+    train = _batches(request, parts, network)
+    validation = _batches(request, "validation", network)
+    trained = fit(
+        network, train, config.training, config.objective, config.modulation, config.augment,
+        branch_dropout=resolve_network(config.network).branch_dropout or 0.0,
+        seed=request.seed,
+        validate=(lambda net: _validate(net, validation)) if stop_epoch is None else None,
+        stop_epoch=stop_epoch, folder=folder, resume=resume, progress=progress,
+    )  # fmt: skip
+    return network, trained
+
+
+def _validate(network: DualPath, batches: Batches) -> dict[str, Any]:
+    """Figures of the validation subjects, by which training is stopped: never those of test subjects."""
+    windows, inferred = batches.windows, infer(network, batches)
+    probability = inferred.probability()
+    by_branch = score_branches(
+        windows.label, softmax(inferred.branch), inferred.present, windows.subject, network.branches
+    )
+    return {
+        "macro_f1": subject_macro_f1(windows.label, probability, windows.subject),
+        "accuracy": float((probability.argmax(1) == windows.label).mean()),
+        "loss": float(-np.log(probability[np.arange(len(probability)), windows.label] + 1e-12).mean()),
+        "branches": {name: figures["macro_f1"] for name, figures in by_branch.items()},
+    }
+
+
+def _temperature(network: DualPath, validation: Batches) -> float:
+    return float(fit_temperature(infer(network, validation).joint, validation.windows.label))
+
+
+def _branches(request: FoldRequest) -> Any:
+    how = resolve_network(request.config.network).branch_by or "set"
+    return branches_by(request.source.spec, how, request.source.branches)
+
+
+def _part(request: FoldRequest, *names: str) -> Windows:
+    parts = request.split.parts(request.windows)
+    return request.windows.take(np.sort(np.concatenate([parts[name] for name in names])))
+
+
+def _batches(request: FoldRequest, parts: str | tuple[str, ...], network: DualPath) -> Batches:
+    layouts = lay_out(request.source.spec, _branches(request), request.config.windows.window_s)
+    names = (parts,) if isinstance(parts, str) else parts
+    windows = _part(request, *names)
+    batches = Batches(request.source.store, windows, layouts, next(network.parameters()).device)
+    return batches.usable()
+
+
+def _peer(request: FoldRequest, name: str, bundle: Bundle) -> dict[str, Any]:
+    """Score a rival; it needs no validation, so it gets those subjects for training as well."""
+    train, test = _part(request, "train", "validation"), _part(request, "test")
+    return score_peer(name, request.source.store, bundle.layouts, train, test, request.seed)
+
+
+def _training_facts(request: FoldRequest, bundle: Bundle, trained: FitResult) -> dict[str, Any]:
+    parts = request.split.parts(request.windows)
+    return {
+        "epochs": trained.epochs,
+        "best_epoch": trained.best_epoch,
+        "steps": trained.steps,
+        "windows_per_s": round(trained.windows_per_s, 1),
+        "parameters": sum(p.numel() for p in bundle.network.parameters()),
+        "n_windows": {name: len(index) for name, index in parts.items()},
+    }
+
+
+def _save_predictions(path: Path, bundle: Bundle, inferred: Inferred, windows: Windows) -> None:
+    keep = np.linspace(0, len(windows) - 1, min(len(windows), 1500)).round().astype(np.int64)
+    with atomic_path(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            label=windows.label,
+            probability=inferred.probability(bundle.temperature),
+            branch_probability=softmax(inferred.branch),
+            embedding=inferred.embedding[keep].reshape(len(keep), -1),
+            embedding_index=keep,
+            subject=windows.subject,
+            recording=windows.recording,
+            start_s=windows.start_s,
+        )

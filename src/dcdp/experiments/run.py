@@ -1,0 +1,307 @@
+"""Train and test every fold of a split into one run folder, with result, models, plots and report."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dcdp.bundle import load_bundle
+from dcdp.config import RunConfig
+from dcdp.data.check import require_trainable
+from dcdp.errors import BundleError, ConfigError, unknown_name
+from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
+from dcdp.experiments.fold import FoldRequest, evaluate_bundle, run_fold
+from dcdp.experiments.peers import PEERS
+from dcdp.experiments.source import DataSource, load
+from dcdp.files import storage_errors, write_text
+from dcdp.records import Windows
+from dcdp.reports import write_report
+from dcdp.settings import from_toml, to_dict, to_toml
+from dcdp.signals.windows import cut_windows
+from dcdp.splits import Split, make_folds, select_folds
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+__all__ = ["RunRequest", "evaluate_run", "train_run"]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to train on, how to split it, and where the run goes.
+
+    Attributes
+    ----------
+    data, data_dir, cache, verify
+        Data set by name, its original files, the folder of parsed stores, and whether hashes must be the known ones.
+    split, folds, test, validation
+        Split by name; which of its folds; named subjects of ``holdout``.
+    seed
+        Of everything that is drawn.
+    out
+        Run folder.
+    peers
+        Rivals to score under the same folds.
+    resume, force
+        Go on with what is in the run folder, or replace it.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    workers
+        Folds trained at a time, each in a process of its own.
+    """
+
+    data: str
+    out: Path
+    data_dir: Path | None = None
+    cache: Path | None = None
+    verify: bool = True
+    split: str = "arena"
+    folds: str | None = None
+    test: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    seed: int = 0
+    peers: tuple[str, ...] = ()
+    resume: bool = False
+    force: bool = False
+    device: str = "auto"
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    source: DataSource
+    windows: Windows
+    folds: tuple[Split, ...]
+
+
+def train_run(request: RunRequest, config: RunConfig, console: Console | None = None) -> dict[str, Any]:
+    """Train and test every fold asked for; return what ``result.json`` holds.
+
+    The folder gets ``config.toml`` first, each fold's files as it finishes, and ``result.json`` and ``report.html`` at
+    the end. Interrupted, it goes on from there with ``resume``.
+
+    Raises
+    ------
+    DcdpError
+        If data, configuration or folder break a rule; the message names it.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after a checkpoint.
+    """
+    started = time.perf_counter()
+    for peer in request.peers:
+        if peer not in PEERS:
+            raise unknown_name("peer", peer, PEERS)
+    _take_folder(request, config)
+    with _progress(console) as bar:
+        prepared = _prepare(request, config, bar)
+        results = _run_folds(request, config, prepared, bar)
+    result = _assemble(request, config, prepared, results, time.perf_counter() - started)
+    write_result(request.out / "result.json", result)
+    write_report(request.out)
+    return result
+
+
+def evaluate_run(
+    run: Path, data_dir: Path | None = None, cache: Path | None = None, console: Console | None = None
+) -> dict[str, Any]:
+    """Compute the test figures of a run again from its stored bundles; nothing in the folder changes.
+
+    Returns
+    -------
+    dict
+        The run's result with ``test`` computed anew.
+
+    Raises
+    ------
+    BundleError
+        If a bundle was trained on a subject that it is to be tested on.
+    """
+    result = read_result(run / "result.json")
+    config = from_toml(RunConfig, run / "config.toml")
+    folds = tuple(
+        Split(result["split"]["name"], f["fold"], tuple(f["train"]), tuple(f["validation"]), tuple(f["test"]))
+        for f in result["split"]["folds"]
+    )
+    verify = result["config"].get("verified", True)
+    with _progress(console) as bar:
+        source = _load(result["data"], data_dir, cache, verify, config, bar)
+        windows = cut_windows(source.store, config.windows)
+        scores = {}
+        for fold in _track(folds, bar, "testing"):
+            bundle = load_bundle(run / "folds" / fold.fold / "bundle.safetensors")
+            shared = set(bundle.provenance["train_subjects"]) & set(fold.test)
+            if shared:
+                raise BundleError("a model is tested on people it has not seen", sorted(shared), "Train this fold again.")
+            part = windows.take(fold.parts(windows)["test"])
+            scores[fold.fold], _ = evaluate_bundle(bundle, source.store, part)
+    return result | {"test": pool_folds(scores, result["labels"])}
+
+
+def _take_folder(request: RunRequest, config: RunConfig) -> None:
+    """Make the run folder ours: new, emptied on ``force``, or the same run again on ``resume``."""
+    out, text = request.out, to_toml(config)
+    with storage_errors(out):
+        if request.force and out.is_dir():
+            _require_run_folder(out)
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+    stored = out / "config.toml"
+    if request.resume and stored.is_file() and stored.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            "a run goes on with the configuration it began with", f"another one in '{stored}'",
+            "Give the same options again, or start a new run with --out.",
+        )  # fmt: skip
+    identity = f"data {request.data}\nsplit {request.split}\nseed {request.seed}\nverified {request.verify}\n"
+    mark = out / "run.txt"
+    if request.resume and mark.is_file() and mark.read_text(encoding="utf-8") != identity:
+        raise ConfigError(
+            "a run goes on with the data, split and seed it began with", f"others in '{mark}'",
+            "Give the same options again, or start a new run with --out.",
+        )  # fmt: skip
+    write_text(stored, text)
+    write_text(mark, identity)
+
+
+def _require_run_folder(out: Path) -> None:
+    """Refuse to empty a folder that is no run: --force must never delete somebody's photographs."""
+    if any(out.iterdir()) and not (out / "run.txt").is_file():
+        raise ConfigError("only a run folder is replaced", f"'{out}'", "Choose another folder with --out.")
+
+
+def _prepare(request: RunRequest, config: RunConfig, bar: Progress | None) -> _Prepared:
+    source = _load(request.data, request.data_dir, request.cache, request.verify, config, bar)
+    require_trainable(source.store)
+    windows = cut_windows(source.store, config.windows)
+    folds = make_folds(
+        request.split, source.subjects, official=source.official, test=request.test, validation=request.validation
+    )
+    return _Prepared(source, windows, select_folds(folds, request.folds))
+
+
+def _load(
+    name: str, data: Path | None, cache: Path | None, verify: bool, config: RunConfig, bar: Progress | None
+) -> DataSource:
+    return load(name, data, cache=cache, verify=verify, body=config.body, progress=_reporter(bar, "reading"))
+
+
+def _run_folds(
+    request: RunRequest, config: RunConfig, prepared: _Prepared, bar: Progress | None
+) -> dict[str, dict[str, Any]]:
+    if request.workers > 1 and len(prepared.folds) > 1:
+        return _run_in_processes(request, config, prepared, bar)
+    results = {}
+    for fold in _track(prepared.folds, bar, "folds"):
+        job = _fold_request(request, config, prepared, fold)
+        results[fold.fold] = run_fold(job, resume=request.resume, progress=_reporter(bar, f"fold {fold.fold}"))
+    return results
+
+
+def _run_in_processes(
+    request: RunRequest, config: RunConfig, prepared: _Prepared, bar: Progress | None
+) -> dict[str, dict[str, Any]]:
+    """Train folds side by side. Each process opens the data itself: only names travel."""
+    threads = max(1, torch.get_num_threads() // request.workers)
+    results: dict[str, dict[str, Any]] = {}
+    pool = ProcessPoolExecutor(request.workers, mp_context=get_context("spawn"))
+    try:
+        jobs = [pool.submit(_run_one, request, config, fold.fold, threads) for fold in prepared.folds]
+        for job in as_completed(jobs) if bar is None else bar.track(as_completed(jobs), len(jobs), description="folds"):
+            name, result = job.result()
+            results[name] = result
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return {fold.fold: results[fold.fold] for fold in prepared.folds}
+
+
+def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int) -> tuple[str, dict[str, Any]]:
+    torch.set_num_threads(threads)
+    prepared = _prepare(request, config, None)
+    (split,) = (s for s in prepared.folds if s.fold == fold)
+    return fold, run_fold(_fold_request(request, config, prepared, split), resume=request.resume)
+
+
+def _fold_request(request: RunRequest, config: RunConfig, prepared: _Prepared, fold: Split) -> FoldRequest:
+    device = request.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    folder = request.out / "folds" / fold.fold
+    return FoldRequest(
+        prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers
+    )
+
+
+def _assemble(
+    request: RunRequest, config: RunConfig, prepared: _Prepared, results: dict[str, dict[str, Any]], total_s: float
+) -> dict[str, Any]:
+    labels = prepared.windows.label_set
+    seconds = {key: sum(r["seconds"][key] for r in results.values()) for key in ("train", "evaluate")}
+    parts = {
+        "data": request.data,
+        "method": "dcdp",
+        "seed": request.seed,
+        "split": {"name": request.split, "folds": [_fold_facts(fold) for fold in prepared.folds]},
+        "leak_audit": {
+            "passed": all(r["leak_audit"]["passed"] for r in results.values()),
+            "folds": {name: r["leak_audit"] for name, r in results.items()},
+        },
+        "config": to_dict(config) | {"verified": request.verify},
+        "seconds": {"total": total_s, **seconds},
+        "labels": list(labels.names),
+        "null_label": labels.null_label,
+        "branches": list(next(iter(results.values()))["scores"]["by_branch"]),
+        "test": pool_folds({name: r["scores"] for name, r in results.items()}, labels.names),
+        "validation": {name: r["validation"] for name, r in results.items()},
+        "training": {name: r["training"] for name, r in results.items()},
+    }
+    if request.peers:
+        parts["peers"] = {peer: _pool_peer(peer, results, labels.names) for peer in request.peers}
+    return assemble_result(parts, request.device)
+
+
+def _fold_facts(fold: Split) -> dict[str, Any]:
+    return {"fold": fold.fold, "train": fold.train, "validation": fold.validation, "test": fold.test}
+
+
+def _pool_peer(name: str, results: dict[str, dict[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
+    pooled = pool_folds({fold: r["peers"][name]["scores"] for fold, r in results.items()}, labels)
+    return pooled | {"seconds": sum(r["peers"][name]["seconds"] for r in results.values())}
+
+
+def _progress(console: Console | None) -> Any:
+    if console is None:
+        return nullcontext()
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console, transient=False,
+    )  # fmt: skip
+
+
+def _reporter(bar: Progress | None, what: str) -> Any:
+    """Return a ``progress(done, total, text)`` that keeps one line of the bar, or None without a bar."""
+    if bar is None:
+        return None
+    task = None
+
+    def report(done: int, total: int, text: str) -> None:
+        nonlocal task
+        if task is None:
+            task = bar.add_task(what, total=total)
+        bar.update(task, completed=done, total=total, description=f"{what} {text}" if text != what else what)
+
+    return report
+
+
+def _track(items: Sequence[Any], bar: Progress | None, what: str) -> Any:
+    return items if bar is None else bar.track(items, description=what)

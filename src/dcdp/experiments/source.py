@@ -1,0 +1,100 @@
+"""Open recordings by name: a data set from its files, or the built-in synthetic body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcdp.data import get_set, list_sets, open_set
+from dcdp.data.registry import Progress
+from dcdp.data.store import Store, memory_store
+from dcdp.data.synthetic import BodyConfig, synthetic_body
+from dcdp.errors import unknown_name
+from dcdp.records import Branch, LabelSet, SignalSpec
+
+__all__ = ["DataSource", "load"]
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A store with what its data set declares.
+
+    Attributes
+    ----------
+    name
+        Of the data set, or ``synthetic``.
+    store
+        Recordings, on disk or in memory.
+    branches
+        The declared branches.
+    official
+        The declared split, by part, if there is one.
+    """
+
+    name: str
+    store: Store
+    branches: tuple[Branch, ...]
+    official: Mapping[str, tuple[str, ...]] | None = None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subject names, sorted."""
+        return self.store.subjects
+
+    @property
+    def spec(self) -> SignalSpec:
+        """The signals."""
+        return self.store.spec
+
+    @property
+    def labels(self) -> LabelSet:
+        """The activities."""
+        return self.store.labels
+
+
+def load(
+    name: str,
+    data: str | Path | None = None,
+    *,
+    cache: str | Path | None = None,
+    verify: bool = True,
+    body: BodyConfig | None = None,
+    progress: Progress | None = None,
+) -> DataSource:
+    """Open a data set by name.
+
+    Parameters
+    ----------
+    name
+        ``synthetic``, or one of `dcdp.data.list_sets`.
+    data
+        Folder or archive with the original files; not needed once they are in the cache.
+    cache
+        Folder of the parsed recordings.
+    verify
+        False accepts files that are not the known ones.
+    body
+        What the synthetic body is like.
+    progress
+        Called as ``progress(done, total, text)`` while files are read.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such data set.
+    MissingError
+        If its files are nowhere to be found.
+    FormatError
+        If they are damaged, or not the known ones.
+    """
+    if name == "synthetic":
+        made = synthetic_body(body or BodyConfig())
+        return DataSource(name, memory_store(made.spec, made.labels, made.recordings), made.branches)
+    if name not in list_sets():
+        raise unknown_name("data set", name, ("synthetic", *list_sets()))
+    declared = get_set(name)
+    store = open_set(
+        name, Path(data) if data else None, Path(cache) if cache else None, verify=verify, progress=progress
+    )
+    return DataSource(name, store, declared.branches, declared.official)

@@ -1,0 +1,130 @@
+"""Encode one branch: the waveform along its path, and the window's statistics, into one embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dcdp.models.encoders import make_encoder
+from dcdp.models.normalise import ChannelNormaliser, QuantileNormaliser
+from dcdp.models.statistics import WindowStatistics
+
+__all__ = ["BranchEncoder"]
+
+
+class BranchEncoder(nn.Module):
+    """Two views of the same signals: a convolutional path and a path over window statistics.
+
+    Parameters
+    ----------
+    kind
+        ``residual`` or ``dense``: the waveform path.
+    n_channels, n_samples, rate_hz
+        C and T of the branch's input, and its rate [Hz].
+    triads
+        First channels of the vectors among the channels.
+    widths
+        D_1..D_K of the waveform path; empty leaves the path out.
+    statistics_width
+        Width of the statistics path; 0 leaves it out.
+    kernel
+        Kernel length after the stem.
+    dropout
+        Dropout of the embedding's two halves.
+    channel_dropout
+        Probability that a whole channel is hidden from both paths, in training.
+    feature_dropout
+        Probability that a single statistic is hidden, in training.
+    path_dropout
+        Probability that one of the two paths is hidden from a window, in training.
+
+    Notes
+    -----
+    The paper's paths end in global average pooling; ours does too, and the statistics path beside it is ours:
+    with few people to learn from, what new people share with the others is posture and amplitude,
+    robustly scaled (docs/findings.md).
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        n_channels: int,
+        n_samples: int,
+        rate_hz: float,
+        triads: Sequence[int],
+        widths: Sequence[int],
+        statistics_width: int,
+        kernel: int,
+        dropout: float,
+        channel_dropout: float,
+        feature_dropout: float,
+        path_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.n_channels, self.n_samples = n_channels, n_samples
+        self.channel_dropout, self.feature_dropout, self.path_dropout = channel_dropout, feature_dropout, path_dropout
+        self.stage_widths = tuple(widths)
+        self.waveform: nn.Module | None = None
+        self.statistics: WindowStatistics | None = None
+        self.embedding_width = 0
+        if widths:
+            self.channel_normaliser = ChannelNormaliser(n_channels)
+            self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / 25)))
+            self.waveform_drop = nn.Dropout(dropout)
+            self.embedding_width += widths[-1]
+        if statistics_width:
+            self.statistics = WindowStatistics(n_channels, tuple(triads), n_samples, rate_hz)
+            n = self.statistics.n_features
+            self.quantile_normaliser = QuantileNormaliser(n)
+            self.read = nn.Sequential(
+                nn.Linear(n * 9, statistics_width), nn.BatchNorm1d(statistics_width), nn.GELU(), nn.Dropout(dropout)
+            )
+            self.embedding_width += statistics_width
+
+    @torch.no_grad()
+    def fit(self, x: Tensor) -> None:
+        """Fit the normalisers on raw training windows ``x`` (N, C, T)."""
+        if self.waveform is not None:
+            self.channel_normaliser.fit(x)
+        if self.statistics is not None:
+            self.quantile_normaliser.fit(torch.cat([self.statistics(part) for part in x.split(512)]))
+
+    def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T)."""
+        keep = self._channels_kept(x)
+        stages: list[Tensor] = []
+        halves: list[Tensor] = []
+        if self.waveform is not None:
+            z = self.channel_normaliser(x)
+            stages = self.waveform(z if keep is None else z * keep.unsqueeze(-1))
+            halves.append(self.waveform_drop(stages[-1].mean(-1)))
+        if self.statistics is not None:
+            halves.append(self.read(self._statistics(x, keep)))
+        return stages, torch.cat(self._hide_a_path(halves), 1)
+
+    def _channels_kept(self, x: Tensor) -> Tensor | None:
+        if not self.training or self.channel_dropout == 0:
+            return None
+        return (torch.rand(x.shape[:2], device=x.device) >= self.channel_dropout).to(x.dtype)
+
+    def _statistics(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        assert self.statistics is not None
+        score, ramps = self.quantile_normaliser(self.statistics(x))
+        if keep is not None:
+            triads = [keep[:, i : i + 3].amin(1, keepdim=True) for i in self.statistics.triads]
+            mask = torch.cat([keep, *triads], 1)[:, self.statistics.source]
+            if self.feature_dropout:
+                mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
+            score = score * mask
+            ramps = ramps * mask.unsqueeze(-1)
+        return torch.cat([score, ramps.flatten(1)], 1)
+
+    def _hide_a_path(self, halves: list[Tensor]) -> list[Tensor]:
+        if not self.training or self.path_dropout == 0 or len(halves) < 2:
+            return halves
+        u = torch.rand(len(halves[0]), 1, device=halves[0].device)
+        first = (u >= self.path_dropout / 2).to(halves[0].dtype)
+        second = (u < 1 - self.path_dropout / 2).to(halves[0].dtype)
+        return [halves[0] * first, halves[1] * second]

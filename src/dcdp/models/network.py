@@ -1,0 +1,188 @@
+"""Build the network of a signal spec: presets, branch layouts, and nothing that knows a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from dcdp.errors import ConfigError, DataError
+from dcdp.models.branch import BranchEncoder
+from dcdp.models.dual_path import DualPath
+from dcdp.records import Branch, SignalSpec
+
+__all__ = ["PRESETS", "BranchLayout", "NetworkConfig", "branches_by", "build_network", "lay_out", "resolve_network"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Shape and regularisation of the network; what is left out comes from the preset.
+
+    Attributes
+    ----------
+    preset
+        ``tiny`` (a watch), ``base``, or ``paper`` (two branches, waveforms only, as in the paper).
+    branch_by
+        How signals become branches: ``set`` (as the data set declares), ``modality``, ``placement``,
+        or ``paper`` (accelerometers on a residual path, all others on a dense one).
+    widths
+        D_1..D_K, channels of the K waveform stages.
+    statistics_width
+        Width of the statistics path; 0 leaves it out.
+    kernel
+        Odd kernel length of the stages [samples].
+    width
+        Width of a branch embedding in the fusion.
+    projection
+        Width of the contrast embeddings.
+    segments
+        Time segments of each contrast stage: the first K - 1 waveform stages, then the branch embedding (1).
+    dropout, joint_dropout
+        Of the two halves of an embedding, and before the joint head.
+    channel_dropout, feature_dropout, path_dropout, branch_dropout
+        Probability in training that a channel, a single statistic, one of a branch's two paths, a whole branch is hidden.
+    """
+
+    preset: Literal["tiny", "base", "paper"] = "base"
+    branch_by: Literal["set", "modality", "placement", "paper"] | None = None
+    widths: tuple[int, ...] | None = None
+    statistics_width: int | None = None
+    kernel: int | None = None
+    width: int | None = None
+    projection: int | None = None
+    segments: tuple[int, ...] | None = None
+    dropout: float | None = None
+    joint_dropout: float | None = None
+    channel_dropout: float | None = None
+    feature_dropout: float | None = None
+    path_dropout: float | None = None
+    branch_dropout: float | None = None
+
+
+PRESETS = {
+    "base": NetworkConfig(
+        "base", "set", (32, 48, 64), 128, 5, 64, 64, (4, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1,
+    ),
+    "tiny": NetworkConfig("tiny", "set", (12, 16, 24), 32, 5, 24, 32, (4, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
+    "paper": NetworkConfig("paper", "paper", (32, 48, 64), 0, 5, 64, 64, (4, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BranchLayout:
+    """Shape of one branch's input: C channels of its signals side by side, T samples.
+
+    ``sizes`` and ``placements`` have one entry a signal; a signal of three channels is a vector x, y, z.
+    """
+
+    branch: Branch
+    channels: tuple[str, ...]
+    n_samples: int
+    rate_hz: float
+    sizes: tuple[int, ...]
+    placements: tuple[str, ...]
+
+    @property
+    def vectors(self) -> tuple[tuple[int, str], ...]:
+        """First channel and placement of every signal that is a vector."""
+        first = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
+        return tuple(v for v, size in zip(zip(first, self.placements, strict=True), self.sizes, strict=True) if size == 3)
+
+
+def resolve_network(config: NetworkConfig) -> NetworkConfig:
+    """Fill what is left out from the preset, and check it."""
+    base = PRESETS[config.preset]
+    given = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) is not None}
+    full = replace(base, **given)
+    assert full.widths is not None
+    assert full.segments is not None
+    assert full.statistics_width is not None
+    if not full.widths and not full.statistics_width:
+        raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
+    if "widths" in given and "segments" not in given:
+        full = replace(full, segments=(4, *(1,) * len(full.widths))[-max(len(full.widths), 1) :])
+    if len(full.segments or ()) != max(len(full.widths), 1):
+        raise ConfigError(
+            f"network.segments must have {max(len(full.widths), 1)} entries (one a contrast stage)",
+            full.segments, "Give one number of time segments a stage.",
+        )  # fmt: skip
+    for name in ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout"):
+        if not 0 <= getattr(full, name) < 1:
+            raise ConfigError(f"network.{name} must be in [0, 1)", getattr(full, name), "Give a probability.")
+    return full
+
+
+def branches_by(spec: SignalSpec, how: str, declared: Sequence[Branch]) -> tuple[Branch, ...]:
+    """Return the branches of a spec: as declared, by modality, by placement, or the paper's two.
+
+    Raises
+    ------
+    ConfigError
+        If fewer than two branches come out.
+    """
+    if how == "set":
+        return tuple(declared)
+    groups: dict[str, list[str]] = {}
+    rates: dict[str, float] = {}
+    for signal in spec:
+        path = "residual" if signal.modality == "acc" else "dense"
+        name = {"modality": signal.modality, "placement": signal.placement, "paper": path}[how]
+        if rates.setdefault(name, signal.rate_hz) != signal.rate_hz:
+            name = f"{name}_{signal.rate_hz:g}hz"
+        groups.setdefault(name, []).append(signal.name)
+    branches = tuple(
+        Branch(name, tuple(names), "residual" if any(spec[s].modality == "acc" for s in names) else "dense")
+        for name, names in groups.items()
+    )
+    if len(branches) < 2:
+        raise ConfigError(
+            "the network needs at least two branches", f"{[b.name for b in branches]} by {how}",
+            "Choose another network.branch_by, or record a second sensor.",
+        )  # fmt: skip
+    return branches
+
+
+def lay_out(spec: SignalSpec, branches: Sequence[Branch], window_s: float) -> tuple[BranchLayout, ...]:
+    """Return the input shape of every branch for windows of ``window_s`` seconds.
+
+    Raises
+    ------
+    DataError
+        If the signals of a branch differ in rate.
+    """
+    return tuple(_lay_out_one(spec, branch, window_s) for branch in branches)
+
+
+def _lay_out_one(spec: SignalSpec, branch: Branch, window_s: float) -> BranchLayout:
+    signals = [spec[name] for name in branch.signals]
+    rates = {signal.rate_hz for signal in signals}
+    if len(rates) > 1:
+        raise DataError(
+            f"the signals of branch '{branch.name}' must share a rate", f"{sorted(rates)} Hz",
+            "Give signals of another rate their own branch.",
+        )  # fmt: skip
+    rate = rates.pop()
+    return BranchLayout(
+        branch,
+        tuple(channel for signal in signals for channel in signal.channels),
+        max(1, round(window_s * rate)),
+        rate,
+        tuple(len(signal.channels) for signal in signals),
+        tuple(signal.placement for signal in signals),
+    )
+
+
+def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: NetworkConfig) -> DualPath:
+    """Return an untrained network; its normalisers still have to be fitted."""
+    c = resolve_network(config)
+    assert c.widths is not None
+    encoders = {
+        layout.branch.name: BranchEncoder(
+            layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
+            [first for first, _ in layout.vectors],
+            c.widths, c.statistics_width or 0, c.kernel or 5, c.dropout or 0.0, c.channel_dropout or 0.0,
+            c.feature_dropout or 0.0, c.path_dropout or 0.0,
+        )
+        for layout in layouts
+    }  # fmt: skip
+    return DualPath(encoders, n_classes, c.width or 64, c.projection or 64, c.segments or (1,), c.joint_dropout or 0.0)

@@ -1,0 +1,87 @@
+"""Bring channels and statistics to a common scale with constants fitted on training subjects and kept in the network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ChannelNormaliser", "QuantileNormaliser"]
+
+_N_KNOTS = 17
+_PER_RAMP = 2
+_TAIL = 0.002
+
+
+class ChannelNormaliser(nn.Module):
+    """Standardise each channel: ``(x - mean) / std``, clipped to +-10 so that a spike stays a spike.
+
+    Notes
+    -----
+    A channel that is constant on the training subjects gets ``std = 1``: it stays 0.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_channels, 1))
+        self.register_buffer("std", torch.ones(n_channels, 1))
+
+    def fit(self, x: Tensor) -> None:
+        """Fit on training windows ``x`` (N, C, T), N >= 1."""
+        flat = x.transpose(0, 1).flatten(1).double()
+        self.mean.copy_(flat.mean(1, keepdim=True))
+        std = flat.std(1, keepdim=True, correction=0)
+        self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` (B, C, T) on the scale of the training subjects."""
+        return ((x - self.mean) / self.std).clamp(-10, 10)
+
+
+class QuantileNormaliser(nn.Module):
+    """Map each feature to normal scores through its quantiles on the training subjects.
+
+    The map is piecewise linear between knots and constant outside the outermost ones, so an
+    outlier cannot move the network. Written as a sum of clipped ramps, it is one
+    broadcast operation over (B, F, knots), and every exporter knows it.
+
+    Notes
+    -----
+    Rank-type normalisation of statistics carries over to new people better than standardisation on
+    sets with many sensors (docs/findings.md).
+    """
+
+    low: Tensor
+    inverse_width: Tensor
+    rise: Tensor
+    base: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.zeros(n_features, _N_KNOTS - 1))
+        self.register_buffer("inverse_width", torch.ones(n_features, _N_KNOTS - 1))
+        self.register_buffer("rise", torch.zeros(n_features, _N_KNOTS - 1))
+        self.register_buffer("base", torch.zeros(n_features))
+
+    def fit(self, features: Tensor) -> None:
+        """Fit on features (N, F) of training windows, N >= 1."""
+        level = torch.linspace(_TAIL, 1 - _TAIL, _N_KNOTS, dtype=torch.float64)
+        ordered = features.double().sort(0).values
+        knots = ordered[(level * (len(ordered) - 1)).round().long()].T  # (F, knots)
+        width = knots.diff(dim=1)
+        score = torch.special.ndtri(level)
+        # A step of no width (a feature with ties) is crossed at once, at its place.
+        tiny = 1e-6 * (knots[:, -1:] - knots[:, :1]) + 1e-9
+        self.low.copy_(knots[:, :-1])
+        self.inverse_width.copy_(1 / torch.maximum(width, tiny))
+        flat = (knots[:, -1:] - knots[:, :1]) <= 1e-9  # a constant feature says nothing: 0
+        self.rise.copy_(torch.where(flat, 0.0, score.diff().expand_as(width)))
+        self.base.copy_(torch.where(flat[:, 0], 0.0, score[0]))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return normal scores (B, F), within +-2.9, and ramps (B, F, 8) - 0.5."""
+        ramp = ((features.unsqueeze(-1) - self.low) * self.inverse_width).clamp(0, 1)
+        score = self.base + (ramp * self.rise).sum(-1)
+        return score, ramp.unflatten(-1, (-1, _PER_RAMP)).mean(-1) - 0.5

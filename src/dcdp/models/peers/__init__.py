@@ -1,0 +1,1 @@
+"""Peers: other methods under the same protocol."""

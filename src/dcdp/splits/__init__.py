@@ -1,0 +1,21 @@
+"""Split by subject, never by window, and prove that nothing leaks."""
+
+from dcdp.splits.folds import arena, group_k_fold, hold_out, leave_one_subject_out, official
+from dcdp.splits.leaks import leak_audit, require_classes, require_no_leak
+from dcdp.splits.registry import list_splits, make_folds, select_folds
+from dcdp.splits.split import Split
+
+__all__ = [
+    "Split",
+    "arena",
+    "group_k_fold",
+    "hold_out",
+    "leak_audit",
+    "leave_one_subject_out",
+    "list_splits",
+    "make_folds",
+    "official",
+    "require_classes",
+    "require_no_leak",
+    "select_folds",
+]

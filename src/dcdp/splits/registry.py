@@ -1,0 +1,103 @@
+"""Splits by name, and folds by number or subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dcdp.errors import ConfigError, unknown_name
+from dcdp.splits import folds as rules
+from dcdp.splits.split import Split
+
+__all__ = ["list_splits", "make_folds", "select_folds"]
+
+_NAMES = ("arena", "group_k_fold", "hold_out", "leave_one_subject_out", "official")
+_ALIASES = {"loso": "leave_one_subject_out"}
+
+
+def list_splits() -> tuple[str, ...]:
+    """Return the names that `make_folds` knows, sorted."""
+    return _NAMES
+
+
+def make_folds(
+    name: str,
+    subjects: Iterable[str],
+    *,
+    official: Mapping[str, Sequence[str]] | None = None,
+    test: Sequence[str] = (),
+    validation: Sequence[str] = (),
+    k: int = 5,
+) -> tuple[Split, ...]:
+    """Make the folds of a split by its name; ``loso`` stands for ``leave_one_subject_out``.
+
+    Parameters
+    ----------
+    official
+        The published groups of the data set, for ``official``.
+    test, validation
+        Named subjects, for ``hold_out``.
+    k
+        Number of folds, for ``group_k_fold``.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or the set has no official split.
+
+    Examples
+    --------
+    >>> [fold.fold for fold in make_folds("group_k_fold", "abcde", k=2)]
+    ['a+c+e', 'b+d']
+    """
+    name = _ALIASES.get(name, name)
+    if name == "arena":
+        return rules.arena(subjects)
+    if name == "leave_one_subject_out":
+        return rules.leave_one_subject_out(subjects)
+    if name == "group_k_fold":
+        return rules.group_k_fold(subjects, k)
+    if name == "hold_out":
+        return rules.hold_out(subjects, test, validation)
+    if name == "official":
+        if official is None:
+            raise ConfigError("the data set must have an official split", "none", "Choose split 'arena', for example.")
+        return rules.official(subjects, official)
+    raise unknown_name("split", name, (*_NAMES, *_ALIASES))
+
+
+def select_folds(folds: Sequence[Split], which: str | None) -> tuple[Split, ...]:
+    """Pick folds by number from 1, by name, or by a subject that they test; all of them for None.
+
+    Parameters
+    ----------
+    which
+        Separated by commas, such as ``"1,4"``. A number within range is a number, even where a subject has that name.
+
+    Returns
+    -------
+    tuple of Split
+        Each once, in the order of ``folds``.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is picked, or a name fits no fold.
+    """
+    if which is None:
+        return tuple(folds)
+    wanted = [token.strip() for token in which.split(",") if token.strip()]
+    if not wanted:
+        raise ConfigError("folds must be named", f"'{which}'", f"Give numbers from 1 to {len(folds)}, or subjects.")
+    picked = {_find_fold(folds, token) for token in wanted}
+    return tuple(folds[number] for number in sorted(picked))
+
+
+def _find_fold(folds: Sequence[Split], token: str) -> int:
+    """Return the position of the fold that ``token`` means."""
+    if token.isdecimal() and 1 <= int(token) <= len(folds):
+        return int(token) - 1
+    for number, fold in enumerate(folds):
+        if token == fold.fold or token in fold.test:
+            return number
+    numbers = (str(number + 1) for number in range(len(folds)))
+    raise unknown_name("fold", token, {*numbers, *(fold.fold for fold in folds)})

@@ -1,0 +1,421 @@
+"""fit(): the one loop. Forward, objective, backward, modulate, clip, step; validated by subject, resumable to the bit."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dcdp.augmentation import AugmentConfig, augment
+from dcdp.balance import ModulationConfig, Modulator, parameter_groups
+from dcdp.batches import Batch, Batches
+from dcdp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dcdp.errors import ConfigError
+from dcdp.interruption import Interruption
+from dcdp.models.dual_path import DualPath, Outputs
+from dcdp.objectives import ObjectiveConfig, objective, read_parts
+
+__all__ = ["FitResult", "TrainingConfig", "fit"]
+
+Score = Callable[[DualPath], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How long and how fast to train.
+
+    Attributes
+    ----------
+    epochs
+        Most passes over the training windows; the learning rate's schedule spans them.
+    patience
+        Epochs without a better validation score before training stops.
+    batch_size
+        Windows in a step.
+    optimizer
+        ``adamw`` (modulation then acts on the update) or ``sgd`` (on the gradient).
+    learning_rate, warmup, weight_decay
+        Peak learning rate, share of the steps in which it rises; then it falls along a cosine.
+    clip_norm
+        Largest norm of the whole gradient; 0 turns clipping off.
+    average
+        Decay of the running mean of the weights, which is what gets validated and kept; 0 keeps the last weights.
+    accumulate
+        Micro-batches a batch is split into, for batches beyond memory; the result is that of the whole batch.
+    precision
+        ``float32`` or ``bfloat16`` (autocast).
+    compile
+        Compile the network with torch.compile.
+    normaliser_windows
+        Training windows that the normalisers are fitted on, drawn at random.
+    refit
+        After early stopping has found the number of epochs, train again on training and validation subjects together.
+    """
+
+    epochs: int = 20
+    patience: int = 8
+    batch_size: int = 128
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 2e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+    average: float = 0.98
+    accumulate: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    normaliser_windows: int = 6000
+    refit: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_size", "accumulate", "normaliser_windows"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} must be at least 1", getattr(self, name), "Give a whole number.")
+        for name in ("warmup", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} must be in [0, 1)", getattr(self, name), "Give a share.")
+        if not self.learning_rate > 0:
+            raise ConfigError("training.learning_rate must be positive", self.learning_rate, "Try 0.002.")
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """How training went; the network that was passed in holds the kept weights."""
+
+    epochs: int
+    best_epoch: int
+    steps: int
+    seconds: float
+    windows_per_s: float
+    validation: dict[str, Any] = field(default_factory=dict)
+
+
+def fit(
+    network: DualPath,
+    train: Batches,
+    config: TrainingConfig,
+    objective_config: ObjectiveConfig,
+    modulation: ModulationConfig,
+    augmentation: AugmentConfig,
+    *,
+    branch_dropout: float = 0.0,
+    seed: int = 0,
+    validate: Score | None = None,
+    stop_epoch: int | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> FitResult:
+    """Train a network in place.
+
+    Parameters
+    ----------
+    network
+        Untrained; its normalisers are fitted here.
+    train
+        Training windows; every label must be known.
+    config, objective_config, modulation, augmentation
+        The method.
+    branch_dropout
+        Probability that a whole branch is hidden from a window.
+    seed
+        Fixes order, dropout and augmentation: each step is seeded by (seed, step), so that no state of
+        a random generator has to be carried over an interruption.
+    validate
+        Scores the network on validation subjects after every epoch: a dict with ``macro_f1``. None trains
+        to the end.
+    stop_epoch
+        Stop after this many epochs of the schedule.
+    folder
+        Where history and checkpoints go; None writes nothing.
+    resume
+        Go on from the checkpoint in ``folder``, if there is one.
+    progress
+        Called as ``progress(steps_done, steps, text)``.
+
+    Returns
+    -------
+    FitResult
+        The network holds the weights of the best epoch.
+
+    Raises
+    ------
+    BundleError
+        If the checkpoint is damaged or belongs to another configuration.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after a checkpoint was written.
+    """
+    loop = _Loop(network, train, config, modulation, seed, folder)
+    state = loop.begin(resume)
+    history = _History(folder, state.history_bytes)
+    steps_per_epoch = max(1, len(train) // config.batch_size)
+    total_steps = config.epochs * steps_per_epoch
+    last_epoch = min(config.epochs, stop_epoch or config.epochs)
+    forward = torch.compile(network) if config.compile else network
+    started, done_before = time.perf_counter(), state.step
+
+    with Interruption() as interruption:
+        while state.epoch < last_epoch and not state.stopped:
+            network.train()
+            epoch_started = time.perf_counter()
+            for index in _order(len(train), config.batch_size, seed, state.epoch, state.step % steps_per_epoch):
+                _seed_step(seed, state.step)
+                batch = _hide_branches(train.gather(index), branch_dropout)
+                batch.inputs.update(augment(batch.inputs, train.layouts, augmentation))
+                done = state.step / total_steps
+                outputs, parts = _backward(forward, batch, objective_config, done, config)
+                loop.modulator.observe(outputs.branch, batch.label, batch.present)
+                loop.modulator.modulate(_learning_rate(config, done))
+                if config.clip_norm:
+                    nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+                loop.optimizer.step()
+                loop.optimizer.zero_grad(set_to_none=True)
+                loop.average_weights(state.step)
+                history.step(state, parts, loop.modulator.last(), _learning_rate(config, done))
+                state.step += 1
+                if progress:
+                    progress(state.step, last_epoch * steps_per_epoch, f"epoch {state.epoch + 1}/{last_epoch}")
+                if interruption.asked:
+                    state.history_bytes = history.flush()
+                    loop.save(state)
+                    raise KeyboardInterrupt
+            loop.end_epoch(state, validate)
+            history.epoch(state, time.perf_counter() - epoch_started)
+            state.epoch += 1
+            state.stopped = validate is not None and state.epoch - 1 - state.best_epoch >= config.patience
+            state.history_bytes = history.flush()
+            loop.save(state)
+    loop.keep_best(state)
+    seconds = time.perf_counter() - started
+    rate = (state.step - done_before) * config.batch_size / seconds if seconds else 0.0
+    return FitResult(state.epoch, state.best_epoch, state.step, seconds, rate, state.best)
+
+
+class _Loop:
+    """What outlives a step: optimiser, modulator, mean weights, best weights."""
+
+    def __init__(
+        self,
+        network: DualPath,
+        train: Batches,
+        config: TrainingConfig,
+        modulation: ModulationConfig,
+        seed: int,
+        folder: Path | None,
+    ) -> None:
+        self.network, self.train, self.config, self.seed = network, train, config, seed
+        self.path = folder / "checkpoint.safetensors" if folder else None
+        groups = parameter_groups(network, network.encoders, config.learning_rate, config.weight_decay)
+        if config.optimizer == "adamw":
+            self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, foreach=True)
+        else:
+            self.optimizer = torch.optim.SGD(groups, momentum=0.9, foreach=True)
+        self.modulator = Modulator(network.encoders, self.optimizer, modulation)
+        self.mean: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
+
+    def begin(self, resume: bool) -> Checkpoint:
+        """Fit the normalisers and start afresh, or go on from the checkpoint."""
+        if resume and self.path is not None and self.path.is_file():
+            state, tensors = load_checkpoint(self.path)
+            self.network.load_state_dict(tensors["network"])
+            self.mean, self.best = tensors["mean"], tensors["best"]
+            self.modulator.load_state_dict(tensors["modulator"])
+            _load_optimizer(self.optimizer, tensors["optimizer"])
+            return state
+        _fit_normalisers(self.network, self.train, self.config.normaliser_windows, self.seed)
+        return Checkpoint()
+
+    @torch.no_grad()
+    def average_weights(self, step: int) -> None:
+        """Move the mean weights towards the present ones; the first steps count more (no bias to the start)."""
+        if not self.config.average:
+            return
+        live = self.network.state_dict()
+        if not self.mean:
+            self.mean = {name: tensor.clone() for name, tensor in live.items()}
+            return
+        decay = min(self.config.average, (1 + step) / (10 + step))
+        names = [name for name, tensor in live.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.mean[n] for n in names], [live[n] for n in names], 1 - decay)
+
+    def end_epoch(self, state: Checkpoint, validate: Score | None) -> None:
+        """Validate the mean weights; remember them if they are the best so far."""
+        live = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        if self.mean:
+            self.network.load_state_dict(self.mean)
+        state.validation = validate(self.network) if validate else {}
+        score = state.validation.get("macro_f1", math.inf)
+        state.is_best = validate is None or score > state.best.get("macro_f1", -math.inf)
+        if state.is_best:
+            state.best_epoch, state.best = state.epoch, state.validation
+            self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        self.network.load_state_dict(live)
+
+    def keep_best(self, state: Checkpoint) -> None:
+        """Put the best weights into the network."""
+        if self.best:
+            self.network.load_state_dict(self.best)
+        self.network.eval()
+
+    def save(self, state: Checkpoint) -> None:
+        """Write a checkpoint, atomically."""
+        if self.path is not None:
+            tensors = {
+                "network": self.network.state_dict(),
+                "mean": self.mean,
+                "best": self.best,
+                "modulator": self.modulator.state_dict(),
+                "optimizer": _optimizer_tensors(self.optimizer),
+            }
+            save_checkpoint(self.path, state, tensors)
+
+
+class _History:
+    """One JSON line a step and an epoch; cut back to the checkpoint on resume."""
+
+    def __init__(self, folder: Path | None, n_bytes: int) -> None:
+        self._file = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / "history.jsonl"
+            path.touch()
+            self._file = path.open("r+b")
+            self._file.truncate(n_bytes)
+            self._file.seek(n_bytes)
+
+    def step(self, state: Checkpoint, parts: dict[str, Tensor], measures: dict[str, Any], rate: float) -> None:
+        line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": _rounded(read_parts(parts))}
+        line |= {name: _rounded(values) for name, values in measures.items()}
+        self._write(line | {"learning_rate": float(f"{rate:.4g}")})
+
+    def epoch(self, state: Checkpoint, seconds: float) -> None:
+        line = {"kind": "epoch", "epoch": state.epoch, "step": state.step, "seconds": round(seconds, 3)}
+        self._write(line | {"validation": state.validation, "best": state.is_best})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(line).encode() + b"\n")
+
+    def flush(self) -> int:
+        if self._file is None:
+            return 0
+        self._file.flush()
+        return self._file.tell()
+
+
+def _backward(
+    forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, progress: float, training: TrainingConfig
+) -> tuple[Outputs, dict[str, Tensor]]:
+    """Leave the gradient of the objective over the whole batch in the parameters."""
+    if training.accumulate == 1:
+        outputs = _forward(forward, batch, config, training)
+        total, parts = objective(outputs, batch.label, batch.present, config, progress)
+        total.backward()
+        return outputs, parts
+    return _backward_in_parts(forward, batch, config, progress, training)
+
+
+def _backward_in_parts(
+    forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, progress: float, training: TrainingConfig
+) -> tuple[Outputs, dict[str, Tensor]]:
+    """Backpropagate micro-batch by micro-batch with the objective still taken over the whole batch.
+
+    Contrast compares all windows of a batch, so losses of micro-batches cannot be added up. The outputs are
+    computed without a graph, the objective's gradient with respect to them is taken once, and each
+    micro-batch is run again to carry its part back (Gao et al. 2021, arXiv 2101.06983, "gradient caching").
+    """
+    size = -(-len(batch) // training.accumulate)
+    parts_of_batch = [batch.part(i, min(i + size, len(batch))) for i in range(0, len(batch), size)]
+    seeds = torch.randint(2**62, (len(parts_of_batch),)).tolist()
+    pieces = []
+    with torch.no_grad():
+        for part, seed in zip(parts_of_batch, seeds, strict=True):
+            torch.manual_seed(seed)
+            pieces.append(_tensors(_forward(forward, part, config, training)))
+    whole = [torch.cat(column).requires_grad_() for column in zip(*pieces, strict=True)]
+    outputs = Outputs(whole[0], whole[1], tuple(whole[3:]), whole[2])
+    total, parts = objective(outputs, batch.label, batch.present, config, progress)
+    gradients = torch.autograd.grad(total, whole, allow_unused=True)
+    start = 0
+    for part, seed in zip(parts_of_batch, seeds, strict=True):
+        torch.manual_seed(seed)
+        again = _tensors(_forward(forward, part, config, training))
+        pairs = [(t, g[start : start + len(part)]) for t, g in zip(again, gradients, strict=True) if g is not None]
+        torch.autograd.backward([t for t, _ in pairs], [g for _, g in pairs])
+        start += len(part)
+    return outputs, parts
+
+
+def _forward(forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, training: TrainingConfig) -> Outputs:
+    enabled = training.precision == "bfloat16"
+    with torch.autocast(batch.present.device.type, torch.bfloat16, enabled=enabled):
+        return forward(batch.inputs, batch.present, contrast=config.contrast > 0)
+
+
+def _tensors(outputs: Outputs) -> list[Tensor]:
+    return [outputs.joint, outputs.branch, outputs.embedding, *outputs.stages]
+
+
+def _order(n: int, size: int, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the batches of an epoch from batch ``skip`` on; a short last batch is left out, unless it is the only one."""
+    order = np.random.default_rng((seed, epoch)).permutation(n)
+    for k in range(skip, max(1, n // size)):
+        yield order[k * size : (k + 1) * size]
+
+
+def _hide_branches(batch: Batch, probability: float) -> Batch:
+    """Hide whole branches at random, but never all that a window has."""
+    if probability <= 0:
+        return batch
+    kept = batch.present & (torch.rand(batch.present.shape, device=batch.present.device) >= probability)
+    none_left = ~kept.any(1, keepdim=True)
+    return Batch(batch.inputs, torch.where(none_left, batch.present, kept), batch.label)
+
+
+def _learning_rate(config: TrainingConfig, done: float) -> float:
+    """Learning rate after the share ``done`` of all steps: linear rise, then half a cosine."""
+    if done < config.warmup:
+        return config.learning_rate * max(done / config.warmup, 0.02)
+    fall = (done - config.warmup) / (1 - config.warmup)
+    return config.learning_rate * max(0.5 * (1 + math.cos(math.pi * fall)), 1e-3)
+
+
+def _seed_step(seed: int, step: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1))
+
+
+def _fit_normalisers(network: DualPath, train: Batches, n_windows: int, seed: int) -> None:
+    order = np.random.default_rng((seed, 2**32)).permutation(len(train))
+    batch = train.gather(np.sort(order[:n_windows]))
+    for m, name in enumerate(network.branches):
+        here = batch.inputs[name][batch.present[:, m]]
+        if len(here):
+            network.encoders[name].fit(here)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{name}": torch.as_tensor(value) for i, own in state.items() for name, value in own.items()
+            if value is not None}  # fmt: skip
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        i, name = key.split(".", 1)
+        state.setdefault(int(i), {})[name] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.5g}") for name, value in values.items()}

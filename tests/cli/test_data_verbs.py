@@ -1,0 +1,74 @@
+"""dcdp data list | info | check."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dcdp.cli import main
+from dcdp.data import Finding, get_set, list_sets
+
+
+def rows(said: str) -> dict[str, list[str]]:
+    cells = [re.split(r" {2,}", line.strip()) for line in said.splitlines() if line.strip()]
+    return {line[0]: line[1:] for line in cells}
+
+
+def test_list_shows_every_set_and_the_built_in_body(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list", "--cache", str(tmp_path), "--data", str(tmp_path)]) == 0
+    found = rows(capsys.readouterr().out)
+    for name in list_sets():
+        declared = get_set(name)
+        assert found[name][:2] == [str(len(declared.subjects)), str(len(declared.labels))]
+        assert found[name][-1] == "-"
+    assert found["synthetic"][-1] == "built in"
+
+
+def test_list_tells_a_set_that_is_here_from_one_that_is_cached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    data.mkdir()
+    (data / get_set("hapt").layout.archives[0]).touch()
+    (cache / f"uschad-v{get_set('uschad').version}-verified-0").mkdir(parents=True)
+    (cache / f"dsads-v{get_set('dsads').version}-unverified-0").mkdir()
+    assert main(["data", "list", "--cache", str(cache), "--data", str(data)]) == 0
+    found = rows(capsys.readouterr().out)
+    assert {name: found[name][-1] for name in list_sets()} == {"hapt": "here", "uschad": "cached", "dsads": "-"}
+
+
+@pytest.mark.parametrize("name", [*list_sets(), "synthetic"])
+def test_info_names_every_signal_and_activity(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "info", name]) == 0
+    found = rows(capsys.readouterr().out)
+    assert "signal" in found
+    if name != "synthetic":
+        declared = get_set(name)
+        assert {signal.name for signal in declared.spec} <= set(found)
+        assert [found[str(index)] for index in range(len(declared.labels))] == [[x] for x in declared.labels.names]
+        assert found["licence"] == [declared.licence]
+
+
+def test_check_reads_the_built_in_body(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "synthetic"]) == 0
+    assert re.match(r"synthetic: \d+ recordings of 8 people, \d+\.\d hours\n", capsys.readouterr().out)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_check_reads_a_real_set(data_dir: Path, real_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "hapt", "--data", str(data_dir), "--cache", str(real_cache)]) == 0
+    assert capsys.readouterr().out.startswith("hapt: 61 recordings of 30 people, 6.2 hours\n")
+
+
+def test_check_refuses_a_set_with_errors_after_naming_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = Finding("error", "a channel must vary", "wrist_acc_x", "9.81 throughout", "Leave the sensor out.")
+    monkeypatch.setattr("dcdp.data.check_store", lambda _: [odd])
+    assert main(["data", "check", "synthetic"]) == 2
+    said = capsys.readouterr()
+    assert "error    wrist_acc_x: a channel must vary: got 9.81 throughout. Leave the sensor out.\n" in said.out
+    assert said.err == "error: a data set must have no errors: got 1 in 'synthetic'. They stand first in the list.\n"

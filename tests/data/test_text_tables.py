@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dcdp.data.text import parse_table
+from dcdp.errors import FormatError
+
+NAMES = ("x", "y", "z")
+
+
+@given(
+    st.lists(arrays(np.float64, st.tuples(st.integers(1, 5), st.just(3)), elements=st.floats(-1e6, 1e6)), min_size=1),
+    st.sampled_from([" ", ","]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_what_is_written_is_read(tables, separator, newline, last_newline):
+    files = []
+    for i, table in enumerate(tables):
+        text = newline.join(separator.join(map(repr, row)) for row in table.tolist()) + newline * last_newline
+        files.append((f"f{i}", text.encode()))
+    found, lengths = parse_table(files, separator, NAMES)
+    np.testing.assert_allclose(found, np.concatenate(tables), rtol=1e-14)
+    assert lengths == tuple(map(len, tables))
+
+
+def test_stray_blanks_are_accepted():
+    found, lengths = parse_table([("a", b"1 2 3\n"), ("b", b" 4  5\t6 \n")], " ", NAMES)
+    assert found.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert lengths == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"1 2 3\n4 5\n", r"3 fields: got 2 in 'b' line 2"),
+        (b"1 2 3\n4 5 6 7\n", r"3 fields: got 4 in 'b' line 2"),
+        (b"1 2 3\n\n4 5 6\n", r"3 fields: got 0 in 'b' line 2"),
+        (b"1 2 3\n4 five 6\n", r"got 'five' in 'b' line 2, field y"),
+        (b"1 2 3\n4 5 -inf\n", r"got '-inf' in 'b' line 2, field z"),
+        (b'1 2 3\n4 "5" 6\n', r"got '\"5\"' in 'b' line 2, field y"),
+        (b"1,2,3\n", r"3 fields: got 1 in 'b' line 1"),
+        (b"\xff\xfe\x00 2 3\n", r"in 'b' line 1, field x"),
+        (b"", r"'b' without a line"),
+    ],
+)
+def test_errors_name_file_and_line(data, match):
+    with pytest.raises(FormatError, match=match):
+        parse_table([("a", b"1 2 3\n"), ("b", data), ("c", b"1 2 3\n")], " ", NAMES)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dcdp.errors import DataError
+from dcdp.evaluation import compare
+
+
+def made_pairs(n_pairs, shift, seed=0):
+    generator = np.random.default_rng(seed)
+    theirs = {f"s{i}": value for i, value in enumerate(generator.normal(0.8, 0.1, n_pairs))}
+    return {key: value + generator.normal(shift, 0.02) for key, value in theirs.items()}, theirs
+
+
+@pytest.mark.parametrize("shift", [-0.01, 0.0, 0.02])
+def test_p_and_interval_are_scipys(shift):
+    ours, theirs = made_pairs(20, shift)
+    result = compare(ours, theirs)
+    difference = np.array([ours[key] - theirs[key] for key in ours])
+    assert result.mean_difference == pytest.approx(difference.mean())
+    assert result.p_value == pytest.approx(stats.wilcoxon(difference).pvalue)
+    interval = stats.bootstrap(
+        (difference,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert result.interval == pytest.approx((interval.low, interval.high), abs=6e-4)  # two draws of 10 000
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.05, "ahead"), (-0.05, "behind"), (0.0, "tie")])
+def test_verdict_is_by_the_interval(shift, verdict):
+    result = compare(*made_pairs(12, shift))
+    assert result.verdict == verdict
+    assert (result.p_value < 0.05) == (verdict != "tie")
+    assert result.note == ""
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_large_difference_is_no_lead(sign):
+    differences = sign * np.array([0.5, -0.01, -0.02, 0.01, -0.015, -0.01, 0.02, -0.01])
+    result = compare(dict(enumerate(differences)), dict.fromkeys(range(8), 0.0))
+    assert result.mean_difference * sign > 0.05
+    assert result.verdict == "tie"
+
+
+def test_pairs_are_matched_by_name_and_not_by_order():
+    ours, theirs = made_pairs(10, 0.02)
+    shuffled = {key: theirs[key] for key in sorted(theirs, reverse=True)}
+    assert compare(ours, shuffled) == compare(ours, theirs)
+
+
+def test_swapping_the_methods_swaps_the_sign():
+    ours, theirs = made_pairs(10, 0.02)
+    forth, back = compare(ours, theirs), compare(theirs, ours)
+    assert forth.p_value == pytest.approx(back.p_value)
+    assert forth.mean_difference == pytest.approx(-back.mean_difference)
+    assert forth.interval == pytest.approx((-back.interval[1], -back.interval[0]), abs=1e-3)
+
+
+def test_seed_fixes_the_interval():
+    ours, theirs = made_pairs(10, 0.02)
+    assert compare(ours, theirs, seed=1) == compare(ours, theirs, seed=1)
+    assert compare(ours, theirs, seed=1).interval != compare(ours, theirs, seed=2).interval
+
+
+def test_few_pairs_cannot_be_significant_and_it_says_so():
+    result = compare({s: 0.9 + s / 100 for s in range(5)}, dict.fromkeys(range(5), 0.1))
+    assert result.p_value == pytest.approx(0.0625)
+    assert "only 5 pairs differ: p cannot go below 0.0625" in result.note
+    assert compare({s: 0.9 + s / 100 for s in range(6)}, dict.fromkeys(range(6), 0.1)).note == ""
+
+
+def test_pairs_that_do_not_differ_do_not_count():
+    ours = {s: 0.5 + (s < 3) * (s + 1) / 10 for s in range(10)}
+    assert "only 3 pairs differ" in compare(ours, dict.fromkeys(range(10), 0.5)).note
+
+
+def test_equal_methods_tie():
+    scores = {"s1": 0.1 + 0.2, "s2": 0.5}
+    result = compare(scores, {"s1": 0.3, "s2": 0.5})  # 0.1 + 0.2 - 0.3 is rounding
+    assert (result.p_value, result.interval, result.verdict) == (1.0, (0.0, 0.0), "tie")
+    assert "p cannot go below 1," in result.note
+
+
+def test_pairs_that_cannot_be_compared_are_refused():
+    with pytest.raises(DataError, match=r"2 without a partner \(s1, s3\)"):
+        compare({"s1": 1.0, "s2": 1.0}, {"s2": 1.0, "s3": 1.0})
+    with pytest.raises(DataError, match="there must be two pairs"):
+        compare({"s1": 1.0}, {"s1": 0.5})
+    with pytest.raises(DataError, match="scores must be finite"):
+        compare({"s1": float("nan"), "s2": 1.0}, {"s1": 0.5, "s2": 0.5})

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcdp.reports.subjects import compare, interval
+
+scores = st.lists(st.floats(0, 1), min_size=2, max_size=30)
+
+
+@given(scores)
+def test_interval_lies_within_the_values(values):
+    low, high = interval(np.array(values))
+    assert min(values) - 1e-8 <= low <= high <= max(values) + 1e-8
+
+
+def test_interval_covers_the_mean_about_as_a_normal_interval_does():
+    values = np.random.default_rng(1).normal(0.8, 0.05, 200)
+    low, high = interval(values)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(200), rel=0.1)
+
+
+def test_comparison_is_paired_by_subject():
+    ours = {f"s{place}": 0.5 + 0.05 * place for place in range(8)}
+    gap = compare(ours, {name: score - 0.01 for name, score in ours.items()} | {"other": 0.0})
+    assert gap is not None
+    assert gap.verdict == "ahead"  # unpaired, 0.01 would drown in the spread over subjects
+    assert (gap.n_ahead, gap.n) == (8, 8)
+    assert gap.mean == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.2, "ahead"), (-0.2, "behind"), (0.0, "tie")])
+def test_verdict_is_a_tie_where_the_interval_holds_zero(shift, verdict):
+    noise = [-0.02, 0.02, -0.01, 0.01]
+    gap = compare({str(place): 0.5 + shift + error for place, error in enumerate(noise)}, dict.fromkeys("0123", 0.5))
+    assert gap is not None
+    assert gap.verdict == verdict
+
+
+def test_one_shared_subject_is_no_comparison():
+    assert compare({"a": 0.5, "b": 0.6}, {"a": 0.4, "c": 0.1}) is None
