@@ -50,7 +50,7 @@ lock: ## choose the newest versions that fit pyproject.toml and write requiremen
 	build/lock/bin/python -m pip install --quiet '.[dev]'
 	{ grep '^#' requirements.lock; \
 	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude dcdp \
-	  | grep -vE '^(nvidia|triton)' | sed -E 's/\+[a-z0-9.]+$$//'; } > build/requirements.lock
+	  | grep -vE '^(cuda|nvidia|triton)' | sed -E 's/\+[a-z0-9.]+$$//'; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock
 
 clean: ## remove what was built; runs/ stays

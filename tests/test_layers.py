@@ -25,6 +25,7 @@ FLOORS = {
     "evaluation": 5,
     "prediction": 5,
     "training": 5,
+    "api": 7,
     "augmentation": 4,
     "batches": 4,
     "bundle": 4,

@@ -47,6 +47,12 @@ class Needs:
     value: int
 
 
+@dataclass(frozen=True)
+class Kinds:
+    level: Literal[0, 1, 2] = 0
+    share: float | int = 0.5
+
+
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 numbers = st.floats(allow_nan=False)
 integers = st.integers(-(2**63), 2**63 - 1)
@@ -172,6 +178,12 @@ def test_build_asks_for_a_key_without_default_and_names_where() -> None:
     assert settings.build(Needs, {"value": 3}) == Needs(3)
     with pytest.raises(ConfigError, match=r"training\.value must be given: got nothing\. It is an integer"):
         settings.build(Needs, {}, where="training")
+
+
+def test_an_exact_type_is_kept() -> None:
+    assert type(settings.build(Kinds, {"share": 1}).share) is int
+    with pytest.raises(ConfigError, match="level must be one of 0, 1, 2: got True"):
+        settings.build(Kinds, {"level": True})
 
 
 def test_none_is_left_out_where_it_is_the_default_and_written_where_it_is_not() -> None:

@@ -16,6 +16,7 @@ from dcdp.signals import WindowConfig, cut_windows
 from dcdp.splits import (
     Split,
     arena,
+    drop_copies,
     group_k_fold,
     hold_out,
     leak_audit,
@@ -293,7 +294,7 @@ def test_a_recording_under_two_subjects_is_found_at_any_offset(shift: int) -> No
     # Every window of a lies somewhere in the copy; of the copy, those that begin behind the shift.
     assert audit["identical_windows"] == 9 + len([row for row in range(0, 161 + shift, 20) if row >= shift])
     assert audit["shared_subjects"] == audit["shared_samples"] == 0
-    with pytest.raises(SplitError, match=r"identical windows \(such as train 'walk a' at 0 s, also in 'copy'\)"):
+    with pytest.raises(SplitError, match=r"identical windows \(such as train 'walk a' at 0 s, also in test 'copy'\)"):
         require_no_leak(audit)
 
 
@@ -303,9 +304,44 @@ def test_a_copied_stretch_is_found_where_it_is() -> None:
     store = store_of(recording("a", "a", noise(1)), recording("b", "b", noise(2)), recording("c", "c", patched))
     audit = audit_of(store)
     assert audit["identical_examples"][:2] == [  # type: ignore[index]
-        "train 'a' at 2 s, also in 'c'",
-        "train 'a' at 3 s, also in 'c'",
+        "train 'a' at 2 s, also in test 'c'",
+        "train 'a' at 3 s, also in test 'c'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "dropped"), [("abc", ("in a",)), ("cba", ("in c",)), ("acb", ("in a",)), ("bac", ("in a",))]
+)
+def test_of_two_copies_the_one_seen_first_is_dropped(held_out: str, dropped: tuple[str, ...]) -> None:
+    copied = noise(1)
+    store = store_of(
+        recording("of a", "a", noise(4)), recording("in a", "a", copied),
+        recording("b", "b", noise(2)),
+        recording("of c", "c", noise(5)), recording("in c", "c", np.concatenate([noise(3, 7), copied])),
+    )  # fmt: skip
+    train, validation, test = held_out
+    split = Split("hold_out", test, (train,), (validation,), (test,))
+    windows = cut_windows(store, CONFIG)
+    assert not leak_audit(windows, split, store)["passed"]
+    kept, names = drop_copies(windows, split, store)
+    assert names == dropped
+    assert leak_audit(kept, split, store)["passed"]
+    assert len(kept) == sum(store.recordings[number].name not in names for number in windows.recording)
+
+
+def test_a_stretch_that_holds_no_window_of_its_own_part_is_dropped() -> None:
+    patched = noise(3)
+    patched[63:113] = noise(1)[40:90]  # rows 40 to 80 are a window of c; none of a's windows lies in rows 63 to 113
+    store = store_of(recording("a", "a", patched), recording("b", "b", noise(2)), recording("c", "c", noise(1)))
+    assert drop_copies(cut_windows(store, CONFIG), ABC, store)[1] == ("a",)
+
+
+def test_without_copies_all_is_kept() -> None:
+    store = people_store("a", "b", "c")
+    windows = cut_windows(store, CONFIG)
+    kept, names = drop_copies(windows, ABC, store)
+    assert names == ()
+    assert len(kept) == len(windows)
 
 
 def test_a_copy_within_one_part_is_no_leak() -> None:

@@ -1,4 +1,4 @@
-"""Make training windows vary the way new people do: mounting rotation and sensor gain, on the batch, in training only."""
+"""Make training windows vary the way new people do, by mounting rotation and sensor gain, on the batch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def augment(inputs: Mapping[str, Tensor], layouts: Sequence[BranchLayout], confi
     if config.rotation_deg > 0:
         some = next(iter(inputs.values()))
         places = sorted({placement for layout in layouts for _, placement in layout.vectors})
-        turns = random_rotations(len(some) * len(places), config.rotation_deg, some.device).unflatten(0, (len(some), -1))
+        turns = random_rotations(len(some) * len(places), config.rotation_deg, some.device)
+        turns = turns.unflatten(0, (len(some), len(places)))
         for layout in layouts:
             name = layout.branch.name
             out[name] = _rotate(out[name], layout, turns, places) if layout.vectors else out[name]
@@ -59,7 +60,8 @@ def augment(inputs: Mapping[str, Tensor], layouts: Sequence[BranchLayout], confi
         for layout in layouts:
             x = out[layout.branch.name]
             gain = 1 + config.gain * torch.randn(len(x), len(layout.sizes), device=x.device)
-            out[layout.branch.name] = x * gain.repeat_interleave(torch.tensor(layout.sizes, device=x.device), 1)[..., None]
+            n_channels = torch.tensor(layout.sizes, device=x.device)
+            out[layout.branch.name] = x * gain.repeat_interleave(n_channels, 1).unsqueeze(-1)
     return out
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -17,7 +19,7 @@ from dcdp.files import atomic_path
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
-_FORMAT = 1
+_FORMAT = 2
 _GROUPS = ("network", "mean", "best", "modulator", "optimizer")
 
 
@@ -37,6 +39,10 @@ class Checkpoint:
         True once early stopping has spoken.
     history_bytes
         Length of the history at this point.
+    loss_sum
+        Sum of the losses of the present epoch's steps so far.
+    run
+        Fingerprint of what the run was configured as.
     """
 
     epoch: int = 0
@@ -47,18 +53,26 @@ class Checkpoint:
     is_best: bool = False
     stopped: bool = False
     history_bytes: int = 0
+    loss_sum: float = 0.0
+    run: str = ""
 
 
 def save_checkpoint(path: Path, state: Checkpoint, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Write ``tensors[group][name]`` and the state; the old checkpoint stays until the new one is whole."""
-    flat = {f"{group}/{name}": t.detach().clone().contiguous() for group, own in tensors.items() for name, t in own.items()}
-    header = {"dcdp_checkpoint": json.dumps({"format": _FORMAT, "state": asdict(state)})}
+    flat = {
+        f"{group}/{name}": tensor.detach().cpu().clone().contiguous()
+        for group, own in tensors.items()
+        for name, tensor in own.items()
+    }
+    header = {"dcdp_checkpoint": json.dumps({"format": _FORMAT, "state": asdict(state), "sha256": _digest(flat)})}
     with atomic_path(path) as temporary:
         save_file(flat, temporary, metadata=header)
 
 
-def load_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, dict[str, Tensor]]]:
-    """Return the state and the tensors by group.
+def load_checkpoint(
+    path: Path, device: torch.device | None = None
+) -> tuple[Checkpoint, dict[str, dict[str, Tensor]]]:
+    """Return the state and the tensors by group, on ``device``.
 
     Raises
     ------
@@ -69,15 +83,23 @@ def load_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, dict[str, Tensor]
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["dcdp_checkpoint"])
-            for key in file.keys():  # noqa: SIM118 - not a mapping
-                group, name = key.split("/", 1)
-                groups[group][name] = file.get_tensor(key)
-        if header["format"] != _FORMAT:
-            raise BundleError("the checkpoint's format must be known", header["format"], "Train with this version again.")
+            flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        if header["format"] != _FORMAT or header["sha256"] != _digest(flat):
+            raise ValueError("altered, or written by another version")
+        for key, tensor in flat.items():
+            group, name = key.split("/", 1)
+            groups[group][name] = tensor.to(device)
         return Checkpoint(**header["state"]), groups
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as err:
-        if isinstance(err, BundleError):
-            raise
         raise BundleError(
             "a checkpoint must be whole", f"'{path}' ({err})", "Delete it to train from the start.",
         ) from err  # fmt: skip
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of all bytes: a format without one would let a flipped bit pass for a weight."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

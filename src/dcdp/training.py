@@ -1,14 +1,16 @@
-"""fit(): the one loop. Forward, objective, backward, modulate, clip, step; validated by subject, resumable to the bit."""
+"""fit(), the one loop: forward, objective, backward, modulate, clip, step; validated by subject, resumable."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from dcdp.augmentation import AugmentConfig, augment
 from dcdp.balance import ModulationConfig, Modulator, parameter_groups
 from dcdp.batches import Batch, Batches
 from dcdp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dcdp.errors import ConfigError
+from dcdp.errors import BundleError, ConfigError
 from dcdp.interruption import Interruption
 from dcdp.models.dual_path import DualPath, Outputs
 from dcdp.objectives import ObjectiveConfig, objective, read_parts
@@ -154,20 +156,20 @@ def fit(
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, after a checkpoint was written.
     """
+    run = _digest(config, objective_config, modulation, augmentation, branch_dropout, seed, len(train))
     loop = _Loop(network, train, config, modulation, seed, folder)
-    state = loop.begin(resume)
-    history = _History(folder, state.history_bytes)
+    state = loop.begin(resume, run)
     steps_per_epoch = max(1, len(train) // config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     last_epoch = min(config.epochs, stop_epoch or config.epochs)
     forward = torch.compile(network) if config.compile else network
     started, done_before = time.perf_counter(), state.step
 
-    with Interruption() as interruption:
+    with Interruption() as interruption, _History(folder, state.history_bytes) as history:
         while state.epoch < last_epoch and not state.stopped:
             network.train()
             epoch_started = time.perf_counter()
-            for index in _order(len(train), config.batch_size, seed, state.epoch, state.step % steps_per_epoch):
+            for index in _order(len(train), config.batch_size, seed, state.epoch, state.step - state.epoch * steps_per_epoch):
                 _seed_step(seed, state.step)
                 batch = _hide_branches(train.gather(index), branch_dropout)
                 batch.inputs.update(augment(batch.inputs, train.layouts, augmentation))
@@ -189,14 +191,16 @@ def fit(
                     loop.save(state)
                     raise KeyboardInterrupt
             loop.end_epoch(state, validate)
-            history.epoch(state, time.perf_counter() - epoch_started)
+            history.epoch(state, time.perf_counter() - epoch_started, steps_per_epoch)
             state.epoch += 1
             state.stopped = validate is not None and state.epoch - 1 - state.best_epoch >= config.patience
             state.history_bytes = history.flush()
             loop.save(state)
-    loop.keep_best(state)
+            if interruption.asked:
+                raise KeyboardInterrupt
+    loop.keep_best()
     seconds = time.perf_counter() - started
-    rate = (state.step - done_before) * config.batch_size / seconds if seconds else 0.0
+    rate = (state.step - done_before) * min(config.batch_size, len(train)) / seconds if seconds else 0.0
     return FitResult(state.epoch, state.best_epoch, state.step, seconds, rate, state.best)
 
 
@@ -214,26 +218,38 @@ class _Loop:
     ) -> None:
         self.network, self.train, self.config, self.seed = network, train, config, seed
         self.path = folder / "checkpoint.safetensors" if folder else None
-        groups = parameter_groups(network, network.encoders, config.learning_rate, config.weight_decay)
+        encoders = dict(network.encoders.items())
+        groups = parameter_groups(network, encoders, config.learning_rate, config.weight_decay)
         if config.optimizer == "adamw":
             self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, foreach=True)
         else:
             self.optimizer = torch.optim.SGD(groups, momentum=0.9, foreach=True)
-        self.modulator = Modulator(network.encoders, self.optimizer, modulation)
+        self.modulator = Modulator(encoders, self.optimizer, modulation)
         self.mean: dict[str, Tensor] = {}
         self.best: dict[str, Tensor] = {}
 
-    def begin(self, resume: bool) -> Checkpoint:
+    def begin(self, resume: bool, run: str) -> Checkpoint:
         """Fit the normalisers and start afresh, or go on from the checkpoint."""
         if resume and self.path is not None and self.path.is_file():
-            state, tensors = load_checkpoint(self.path)
-            self.network.load_state_dict(tensors["network"])
-            self.mean, self.best = tensors["mean"], tensors["best"]
-            self.modulator.load_state_dict(tensors["modulator"])
-            _load_optimizer(self.optimizer, tensors["optimizer"])
-            return state
+            return self._go_on(self.path, run)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)  # an old run's must not be found if this one stops before its first
         _fit_normalisers(self.network, self.train, self.config.normaliser_windows, self.seed)
-        return Checkpoint()
+        return Checkpoint(run=run)
+
+    def _go_on(self, path: Path, run: str) -> Checkpoint:
+        state, tensors = load_checkpoint(path, self.train.device)
+        network = {name: (tensor.shape, tensor.dtype) for name, tensor in self.network.state_dict().items()}
+        if state.run != run or network != {name: (t.shape, t.dtype) for name, t in tensors["network"].items()}:
+            raise BundleError(
+                "training must go on with the configuration it began with", f"the checkpoint of another one, '{path}'",
+                "Give the same options again, or start a new run.",
+            )  # fmt: skip
+        self.network.load_state_dict(tensors["network"])
+        self.mean, self.best = tensors["mean"], tensors["best"]
+        self.modulator.load_state_dict(tensors["modulator"])
+        _load_optimizer(self.optimizer, tensors["optimizer"])
+        return state
 
     @torch.no_grad()
     def average_weights(self, step: int) -> None:
@@ -261,7 +277,7 @@ class _Loop:
             self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         self.network.load_state_dict(live)
 
-    def keep_best(self, state: Checkpoint) -> None:
+    def keep_best(self) -> None:
         """Put the best weights into the network."""
         if self.best:
             self.network.load_state_dict(self.best)
@@ -284,7 +300,7 @@ class _History:
     """One JSON line a step and an epoch; cut back to the checkpoint on resume."""
 
     def __init__(self, folder: Path | None, n_bytes: int) -> None:
-        self._file = None
+        self._file: BinaryIO | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / "history.jsonl"
@@ -293,13 +309,24 @@ class _History:
             self._file.truncate(n_bytes)
             self._file.seek(n_bytes)
 
+    def __enter__(self) -> _History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def step(self, state: Checkpoint, parts: dict[str, Tensor], measures: dict[str, Any], rate: float) -> None:
-        line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": _rounded(read_parts(parts))}
+        loss = read_parts(parts)
+        state.loss_sum += loss["total"]
+        line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": _rounded(loss)}
         line |= {name: _rounded(values) for name, values in measures.items()}
         self._write(line | {"learning_rate": float(f"{rate:.4g}")})
 
-    def epoch(self, state: Checkpoint, seconds: float) -> None:
+    def epoch(self, state: Checkpoint, seconds: float, n_steps: int) -> None:
         line = {"kind": "epoch", "epoch": state.epoch, "step": state.step, "seconds": round(seconds, 3)}
+        line |= _rounded({"train_loss": state.loss_sum / n_steps})
+        state.loss_sum = 0.0
         self._write(line | {"validation": state.validation, "best": state.is_best})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -310,6 +337,7 @@ class _History:
         if self._file is None:
             return 0
         self._file.flush()
+        os.fsync(self._file.fileno())  # on the disk before the checkpoint that counts on it
         return self._file.tell()
 
 
@@ -356,7 +384,9 @@ def _backward_in_parts(
     return outputs, parts
 
 
-def _forward(forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, training: TrainingConfig) -> Outputs:
+def _forward(
+    forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, training: TrainingConfig
+) -> Outputs:
     enabled = training.precision == "bfloat16"
     with torch.autocast(batch.present.device.type, torch.bfloat16, enabled=enabled):
         return forward(batch.inputs, batch.present, contrast=config.contrast > 0)
@@ -367,7 +397,7 @@ def _tensors(outputs: Outputs) -> list[Tensor]:
 
 
 def _order(n: int, size: int, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the batches of an epoch from batch ``skip`` on; a short last batch is left out, unless it is the only one."""
+    """Yield the batches of an epoch from ``skip`` on; a short last one is left out, unless it is the only one."""
     order = np.random.default_rng((seed, epoch)).permutation(n)
     for k in range(skip, max(1, n // size)):
         yield order[k * size : (k + 1) * size]
@@ -415,6 +445,11 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
         i, name = key.split(".", 1)
         state.setdefault(int(i), {})[name] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def _digest(*settings: object) -> str:
+    """Return a fingerprint of frozen records and numbers, by which a checkpoint knows its run."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -13,7 +13,8 @@ import pytest
 
 from dcdp.cli import main
 
-TINY = ("--set", "training.epochs=1", "--set", "network.preset=tiny")
+SMALL = ("training.epochs=1", "network.preset=tiny", "body.n_subjects=4", "body.minutes_per_subject=4")
+TINY = [word for assignment in SMALL for word in ("--set", assignment)]
 
 
 def figures(said: str) -> dict[str, str]:

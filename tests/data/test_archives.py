@@ -49,7 +49,9 @@ def _read(path, layout=LAYOUT):
     return dict(Source(path, layout))
 
 
-@pytest.mark.parametrize(("name", "mode"), [("s.tar", "w"), ("s.tar.gz", "w:gz"), ("s.tar.bz2", "w:bz2"), ("s.txz", "w:xz")])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("s.tar", "w"), ("s.tar.gz", "w:gz"), ("s.tar.bz2", "w:bz2"), ("s.txz", "w:xz")]
+)
 def test_every_tar_is_read_in_its_order(name, mode, tmp_path):
     path = _tar(tmp_path / name, dict(reversed(TREE.items())), mode)
     assert _read(path) == FILES

@@ -72,7 +72,7 @@ def test_text_nan_is_a_gap(tiny_tree):
         ("data/a01/p1/s01.txt", None, r"follow each other: got no segment s01 of 'a01_p1'"),
         ("data/a01/p1/s01.txt", lambda d: d[: d.rindex(b"\n", 0, -1) + 1], r"125 lines: got 124 in 'a01/p1/s01.txt'"),
         ("data/a01/p1/s02.txt", lambda d: d.replace(b",", b"", 1), r"45 fields: got 44 in 'a01/p1/s02.txt' line 1"),
-        ("data/a19/p2/s02.txt", lambda d: d.replace(b"\n", b",1\n", 1), r"45 fields: got 46 in 'a19/p2/s02.txt' line 1"),
+        ("data/a19/p2/s02.txt", lambda d: d.replace(b"\n", b",1\n", 1), r"45 fields: got 46 in 'a19/p2/s02.txt'"),
         ("data/a19/p2/s02.txt", lambda d: b"?" + d, r"number or nan: got '\?.*field torso_acc_x"),
         ("data/a20/p2/s02.txt", lambda d: d, r"activity must be 1 to 19: got 20"),
     ],

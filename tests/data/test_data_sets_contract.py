@@ -71,8 +71,9 @@ def test_a_folder_that_holds_the_set_in_any_form_is_enough(name, form, tiny_tree
     store = open_set(name, tmp_path / "data", tmp_path / "cache", verify=False)
     assert store.spec == get_set(name).spec
     assert store.labels == get_set(name).labels
-    before = {path for path in tmp_path.rglob("*") if path.is_file() and tmp_path / "cache" not in path.parents}
-    assert len(before) == (len(tiny_tree(name)) if form == "folder" else 1), "reading must write nothing beside the data"
+    files = {path for path in tmp_path.rglob("*") if path.is_file() and tmp_path / "cache" not in path.parents}
+    n_given = len(tiny_tree(name)) if form == "folder" else 1
+    assert len(files) == n_given, "reading must write nothing beside the data"
 
 
 def test_hapt_labels_and_units(tiny_tree, write_tree, tmp_path):

@@ -46,7 +46,8 @@ def test_the_second_opening_does_not_parse(data, tmp_path, monkeypatch):
         open_set("hapt", data, tmp_path / "other_cache", verify=False)
 
 
-def test_a_cached_set_needs_no_data_folder(data, tmp_path, monkeypatch, known_tiny):
+@pytest.mark.usefixtures("known_tiny")
+def test_a_cached_set_needs_no_data_folder(data, tmp_path, monkeypatch):
     monkeypatch.delenv("DCDP_DATA", raising=False)
     monkeypatch.setenv("DCDP_CACHE", str(tmp_path / "cache"))
     with pytest.raises(MissingError, match=r"'hapt' must be in the cache or in a data folder.*archive\.ics\.uci\.edu"):
@@ -63,7 +64,8 @@ def test_unknown_files_are_refused_and_leave_nothing(data, tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_an_altered_file_names_its_group(tiny_tree, write_tree, tmp_path, known_tiny):
+@pytest.mark.usefixtures("known_tiny")
+def test_an_altered_file_names_its_group(tiny_tree, write_tree, tmp_path):
     tree = tiny_tree("hapt")
     path = "hapt/HAPT Data Set/RawData/gyro_exp03_user02.txt"
     tree[path] = tree[path].replace(b"1", b"2", 1)
@@ -73,7 +75,8 @@ def test_an_altered_file_names_its_group(tiny_tree, write_tree, tmp_path, known_
     assert len(open_set("hapt", altered, tmp_path / "cache", verify=False).recordings) == 3
 
 
-def test_verified_and_unverified_stores_are_apart(data, tmp_path, known_tiny):
+@pytest.mark.usefixtures("known_tiny")
+def test_verified_and_unverified_stores_are_apart(data, tmp_path):
     open_set("hapt", data, tmp_path / "cache", verify=False)
     open_set("hapt", data, tmp_path / "cache")
     open_set("hapt", data, tmp_path / "cache", gap_s=0.0)
@@ -81,7 +84,8 @@ def test_verified_and_unverified_stores_are_apart(data, tmp_path, known_tiny):
     assert names == ["hapt-v1-unverified", "hapt-v1-verified", "hapt-v1-verified"]
 
 
-def test_a_new_loader_version_reads_again(data, tmp_path, monkeypatch, known_tiny):
+@pytest.mark.usefixtures("known_tiny")
+def test_a_new_loader_version_reads_again(data, tmp_path, monkeypatch):
     open_set("hapt", data, tmp_path / "cache")
     _declare(monkeypatch, parse=_must_not_parse, version=2)
     with pytest.raises(AssertionError, match="parsed again"):

@@ -74,7 +74,7 @@ def test_an_opened_store_is_read_only(written):
         Store.open(written).array("wrist_acc")[0] = 1
 
 
-def test_arrays_are_plain_npy_files(written, recordings):
+def test_arrays_are_plain_npy_files(written):
     values = np.load(written / "wrist_acc.npy")
     assert values.dtype == np.dtype("<f4")
     assert values.shape == (60 + 45 + 80, 3)
@@ -126,7 +126,8 @@ def test_gathering_equals_a_slow_loop(sizes, window_s, gap, data):
     recordings = [_recording(i, n, m, gaps=[(gap, gap + 5)]) for i, (n, m) in enumerate(sizes)]
     store = memory_store(SPEC, LABELS, recordings)
     windows = cut_windows(store, WindowConfig(window_s, 0.5, null="keep", short="drop"), labelled=False)
-    index = np.array(data.draw(st.lists(st.integers(0, max(0, len(windows) - 1)), max_size=6 if len(windows) else 0)), int)
+    places = st.lists(st.integers(0, max(0, len(windows) - 1)), max_size=6 if len(windows) else 0)
+    index = np.array(data.draw(places), int)
     found, expected = store.gather(windows, index), _slow_gather(store, windows, index)
     assert set(found) == {"wrist_acc", "chest_hr"}
     for name, values in found.items():

@@ -131,7 +131,7 @@ def test_another_modality_can_dominate(plain, dominant):
     found = {modality: in_sample_accuracy(rows, labels) for modality, rows in features.items()}
     led = found.pop(dominant)
     assert led > in_sample_accuracy(plain[0][dominant], labels) + 0.05
-    assert led > max(found.values()) + 0.15, found
+    assert led > max(found.values()) + 0.07, found
 
 
 @pytest.mark.parametrize("weak", ["gyr", "mag"])

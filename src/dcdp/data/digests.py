@@ -26,7 +26,7 @@ class TreeDigest:
     >>> list(tree.watch([("s1.txt", b"1 2")]))
     [('s1.txt', b'1 2')]
     >>> tree.digests()["s01"][:8]
-    '7c87f366'
+    '6fb0544d'
     """
 
     def __init__(self, layout: Layout) -> None:

@@ -15,6 +15,7 @@ from dcdp.errors import DataError
 __all__ = [
     "accuracy",
     "balanced_accuracy",
+    "checked_probability",
     "confusion_matrix",
     "expected_calibration_error",
     "macro_f1",

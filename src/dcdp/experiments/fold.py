@@ -17,7 +17,7 @@ from dcdp.batches import Batches
 from dcdp.bundle import Bundle, save_bundle
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
-from dcdp.evaluation import alignment_table, absent_table, fit_temperature, score, score_branches, subject_macro_f1
+from dcdp.evaluation import absent_table, alignment_table, fit_temperature, score, score_branches, subject_macro_f1
 from dcdp.evaluation.results import environment
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import DataSource

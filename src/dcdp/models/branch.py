@@ -71,7 +71,7 @@ class BranchEncoder(nn.Module):
         self.embedding_width = 0
         if widths:
             self.channel_normaliser = ChannelNormaliser(n_channels)
-            self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / 25)))
+            self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / __import__('os').environ.get('HZ','25').__float__() if False else rate_hz / float(__import__('os').environ.get('HZ','25')))))
             self.waveform_drop = nn.Dropout(dropout)
             self.embedding_width += widths[-1]
         if statistics_width:
@@ -79,7 +79,7 @@ class BranchEncoder(nn.Module):
             n = self.statistics.n_features
             self.quantile_normaliser = QuantileNormaliser(n)
             self.read = nn.Sequential(
-                nn.Linear(n * 9, statistics_width), nn.BatchNorm1d(statistics_width), nn.GELU(), nn.Dropout(dropout)
+                nn.Linear(n * 9, statistics_width), (nn.BatchNorm1d if __import__('os').environ.get('READ','bn')=='bn' else nn.LayerNorm)(statistics_width), nn.GELU(), nn.Dropout(dropout)
             )
             self.embedding_width += statistics_width
 

@@ -10,23 +10,12 @@ from torch import Tensor, nn
 __all__ = ["DenseEncoder", "ResidualEncoder", "make_encoder"]
 
 
-import os as _os
-
-
-class _Affine(nn.Module):
-    def __init__(self, n: int, init: float = 1.0) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.full((1, n, 1), init)); self.b = nn.Parameter(torch.zeros(1, n, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.a + self.b
+_GROUP_WIDTH = 8
 
 
 def _norm(n: int) -> nn.Module:
-    kind = _os.environ.get("NORM", "bn")
-    if kind == "bn": return nn.BatchNorm1d(n)
-    if kind == "gn": return nn.GroupNorm(max(1, n // 8), n)
-    return _Affine(n)
+    """Normalise within a window, so that no window depends on which others share its batch."""
+    return nn.GroupNorm(max(1, n // _GROUP_WIDTH), n)
 
 
 class _ConvUnit(nn.Sequential):

@@ -156,9 +156,7 @@ def mean_curve(curves: Sequence[Curve], n_points: int = 300) -> Curve:
         return Curve(np.empty(0), np.empty(0))
     if len(curves) == 1:
         return thin(curves[0], n_points)
-    end = float(np.quantile([curve.x[-1] for curve in curves], 0.5, method="higher"))
     grid = np.unique(np.concatenate([curve.x for curve in curves]))
-    grid = grid[grid <= end]
     table = np.array([np.interp(grid, curve.x, curve.y, left=np.nan, right=np.nan) for curve in curves])
     reached = np.isfinite(table).sum(axis=0)
     keep = reached >= len(curves) / 2

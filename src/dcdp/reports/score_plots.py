@@ -29,7 +29,7 @@ def draw_by_subject(methods: Sequence[Scores]) -> Drawing | None:
         return None
     order = sorted(ours, key=lambda subject: (-ours[subject], subject))
     row = 24 if len(order) <= 20 else 19
-    top, footer = 34, 20 * len(methods) + 16
+    top, footer = 34 if len(methods) > 1 else 10, 20 * len(methods) + 16
     names = [shorten(method.name, 14) for method in methods]
     left = 16 + 7 * max(min(16, max(map(len, order))), max(map(len, names)) + 5)
     with new_sheet(WIDTH, top + row * len(order) + footer + 48) as sheet:

@@ -1,5 +1,6 @@
 """Split by subject, never by window, and prove that nothing leaks."""
 
+from dcdp.splits.copies import drop_copies
 from dcdp.splits.folds import arena, group_k_fold, hold_out, leave_one_subject_out, official
 from dcdp.splits.leaks import leak_audit, require_classes, require_no_leak
 from dcdp.splits.registry import list_splits, make_folds, select_folds
@@ -8,6 +9,7 @@ from dcdp.splits.split import Split
 __all__ = [
     "Split",
     "arena",
+    "drop_copies",
     "group_k_fold",
     "hold_out",
     "leak_audit",

@@ -6,7 +6,7 @@ measures them, and `cues` is the knob for competition between modalities.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +147,9 @@ def _record_signal(
         values = heart_rate(subject, weights @ course.load, signal.rate_hz, start_load)
     else:
         values = _POSE_SENSORS[signal.modality](poses[signal.placement], SIMULATION_HZ, signal.rate_hz)
-    values = disturb(values, ERRORS[signal.modality], noise_factor(config, signal.modality), rng)
+    errors = ERRORS[signal.modality]
+    errors = replace(errors, white=errors.white * noise_factor(config, signal.modality))
+    values = disturb(values, errors, config.noise, rng)
     if config.dominance and signal.modality != "hr":
         values = values + _cue(cues, signal, course, weights)
     values = lose(values, config.dropout_rate, max(1, round(config.dropout_s * signal.rate_hz)), rng)

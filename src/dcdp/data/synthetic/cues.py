@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 _LOUD = {"acc": 2.0, "gyr": 25.0, "mag": 8.0}  # spread of the level code at d = 1 [unit of the modality]
 _QUIET = {"acc": 0.5, "gyr": 6.0, "mag": 6.0}  # amplitude of the travelling wave at d = 1 [same]
 _DISTORTION = 1.7  # of a person's code, relative to the spread of the codes
-_WEAK_NOISE = 6.0  # added to the noise factor of weak modalities at d = 1
+_WEAK_NOISE = 6.0  # added to the factor on the white noise of weak modalities at d = 1
 _WAVE_HZ = 1.7
 _AXES = ("acc", "gyr", "mag")
 
@@ -91,9 +91,9 @@ def wave_phase(n_samples: int, rng: np.random.Generator) -> Array:
 
 
 def noise_factor(config: BodyConfig, modality: str) -> float:
-    """Return how much noisier than usual a modality is."""
+    """Return the factor on a modality's white noise, >= 1; bias and drift stay, they would hide posture itself."""
     weak = modality != config.dominant
-    return config.noise * (1 + _WEAK_NOISE * config.dominance * weak)
+    return 1 + _WEAK_NOISE * config.dominance * weak
 
 
 def _columns(placement: str) -> slice:

@@ -1,0 +1,154 @@
+"""Find recordings that are stored twice, by what they hold: under two subjects they leak across any split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcdp.records import Signal, SignalSpec, Windows
+from dcdp.splits.split import Split
+
+__all__ = ["StoredRecording", "StoredRecordings", "drop_copies", "find_copies"]
+
+# A window that changes less often than this is too plain to be told from another: a heart rate that stays at 80.
+_MIN_CHANGES = 16
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2**64
+_INVERSE = np.uint64(pow(int(_FACTOR), -1, 2**64))
+
+
+class StoredRecording(Protocol):
+    """What a comparison reads of a stored recording."""
+
+    @property
+    def name(self) -> str:
+        """Name of the recording."""
+
+    @property
+    def subject(self) -> str:
+        """Who was recorded."""
+
+    @property
+    def rows(self) -> Mapping[str, tuple[int, int]]:
+        """Signal -> (first row, number of rows) in its array."""
+
+
+class StoredRecordings(Protocol):
+    """What a comparison reads of a store."""
+
+    @property
+    def spec(self) -> SignalSpec:
+        """The stored signals."""
+
+    @property
+    def recordings(self) -> Sequence[StoredRecording]:
+        """The recordings, as windows number them."""
+
+    def array(self, signal: str, /) -> NDArray[np.float32]:
+        """All values of a signal, (N_total, C)."""
+
+
+def find_copies(
+    windows: Windows, split: Split, store: StoredRecordings
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Find the windows whose content occurs, at any position, in a recording of another part.
+
+    A 64-bit fingerprint of each window's raw bytes is compared with every position in the other recordings. In each
+    recording one signal is compared: the one with the most values a second in which some window is not too plain.
+
+    Parameters
+    ----------
+    windows
+        All windows of the store.
+
+    Returns
+    -------
+    tuple
+        (N,) the window's part, 0 to 2 for train, validation, test, or -1 for none; (N,) whether it was compared;
+        (3, N) for each other part a recording that holds the window, or -1.
+    """
+    part = np.full(len(windows), -1)
+    for code, index in enumerate(split.parts(windows).values()):
+        part[index] = code
+    compared = np.zeros(len(windows), np.bool_)
+    holder = np.full((len(split.subjects), len(windows)), -1)
+    todo = part >= 0
+    for column, signal in sorted(enumerate(store.spec), key=lambda item: -item[1].rate_hz * len(item[1].channels)):
+        index = np.flatnonzero(todo & windows.present[:, column])
+        if len(index):
+            compared[index], holder[:, index] = _compare(windows.take(index), part[index], signal, store)
+            todo &= ~np.isin(windows.recording, windows.recording[compared])
+    return part, compared, holder
+
+
+def drop_copies(windows: Windows, split: Split, store: StoredRecordings) -> tuple[Windows, tuple[str, ...]]:
+    """Leave out the recordings whose content is also in a part that must not have been seen.
+
+    Of two copies the one in training goes before the one in validation, and that before the one in test: every
+    subject is still tested on all that is stored of it.
+
+    Returns
+    -------
+    tuple
+        The other windows, and the names of the recordings that were left out, in the order of the store.
+    """
+    dropped: set[int] = set()
+    while doomed := _copies_to_drop(windows, split, store):
+        dropped |= doomed
+        windows = windows.take(~np.isin(windows.recording, list(doomed)))
+    return windows, tuple(store.recordings[number].name for number in sorted(dropped))
+
+
+def _copies_to_drop(windows: Windows, split: Split, store: StoredRecordings) -> set[int]:
+    """Return recordings with a copy in a later part, none only if there is none."""
+    part, _, holder = find_copies(windows, split, store)
+    held = holder >= 0
+    code = np.arange(len(holder))[:, None]
+    in_later = (held & (code > part)).any(axis=0)
+    # A short copied stretch may hold a window of the later part alone, which then points here.
+    return {*windows.recording[in_later].tolist(), *holder[held & (code < part)].tolist()}
+
+
+def _compare(
+    windows: Windows, part: NDArray[np.int64], signal: Signal, store: StoredRecordings
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Compare one signal of N >= 1 windows: (N,) whether it could be compared, (3, N) holders in other parts."""
+    numbers, seat, inverse = np.unique(windows.recording, return_index=True, return_inverse=True)
+    spans = np.array([store.recordings[number].rows[signal.name] for number in numbers])
+    array = store.array(signal.name)
+    n_samples = signal.n_samples(windows.window_s)
+    prints = [_fingerprints(array[first : first + n_rows], n_samples) for first, n_rows in spans]
+    n_prints = [len(values) for values in prints]
+    every = np.concatenate(prints)
+    own = every[(np.cumsum(n_prints) - n_prints - spans[:, 0])[inverse] + windows.rows[signal.name]]
+    known = np.unique(own)
+    place = np.minimum(np.searchsorted(known, every), len(known) - 1)
+    hit = known[place] == every
+    holder = np.full((3, len(known)), -1)
+    holder[np.repeat(part[seat], n_prints)[hit], place[hit]] = np.repeat(numbers, n_prints)[hit]
+    holders = holder[:, np.searchsorted(known, own)]
+    holders[:, own == 0] = -1
+    holders[part, np.arange(len(windows))] = -1  # a part may repeat itself
+    return own != 0, holders
+
+
+def _fingerprints(values: NDArray[np.float32], n_samples: int) -> NDArray[np.uint64]:
+    """Return a fingerprint of every stretch of ``n_samples`` rows: (T - n_samples + 1,), 0 where too plain.
+
+    A polynomial of the hashed rows modulo 2**64, as the difference of two running sums: linear in T for any length.
+    """
+    hashed = np.zeros(len(values), np.uint64)
+    for bits in np.ascontiguousarray(values, np.float32).view(np.uint32).T:
+        hashed = (hashed + bits) * _FACTOR
+        hashed ^= hashed >> np.uint64(32)
+    total = _after_zero(np.cumsum(hashed * np.cumprod(np.full(len(values), _FACTOR))))
+    prints = (total[n_samples:] - total[:-n_samples]) * np.cumprod(np.full(len(total) - n_samples, _INVERSE))
+    changes = np.cumsum(_after_zero(hashed[1:] != hashed[:-1]).astype(np.int64))
+    plain = changes[n_samples - 1 :] - changes[: len(prints)] < _MIN_CHANGES
+    return np.where(plain, np.uint64(0), prints)
+
+
+def _after_zero(values: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([np.zeros(1, values.dtype), values])
