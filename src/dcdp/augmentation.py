@@ -52,7 +52,7 @@ def augment(inputs: Mapping[str, Tensor], layouts: Sequence[BranchLayout], confi
         some = next(iter(inputs.values()))
         places = sorted({placement for layout in layouts for _, placement in layout.vectors})
         turns = random_rotations(len(some) * len(places), config.rotation_deg, some.device)
-        turns = turns.unflatten(0, (len(some), len(places)))
+        turns = turns.reshape(len(some), len(places), 3, 3)
         for layout in layouts:
             name = layout.branch.name
             out[name] = _rotate(out[name], layout, turns, places) if layout.vectors else out[name]
@@ -79,7 +79,8 @@ def _rotate(x: Tensor, layout: BranchLayout, turns: Tensor, places: Sequence[str
     """Rotate the vectors of ``x`` (B, C, T) by the turn (B, P, 3, 3) of their placement."""
     which = [places.index(placement) for _, placement in layout.vectors]
     if len(which) * 3 == x.shape[1]:
-        return (turns[:, which] @ x.unflatten(1, (-1, 3))).flatten(1, 2)
+        vectors = x.reshape(len(x), len(which), 3, x.shape[-1])
+        return torch.matmul(turns[:, which], vectors).flatten(1, 2)
     x = x.clone()
     for (first, _), place in zip(layout.vectors, which, strict=True):
         x[:, first : first + 3] = turns[:, place] @ x[:, first : first + 3]

@@ -64,7 +64,7 @@ class Batches:
 
     def usable(self) -> Batches:
         """Leave out the windows in which no branch is whole."""
-        some = self.present.any(1)
+        some: NDArray[np.bool_] = np.any(self.present, axis=1)
         if some.all():
             return self
         return Batches(self.store, self.windows.take(some), self.layouts, self.device)

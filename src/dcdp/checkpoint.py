@@ -69,10 +69,8 @@ def save_checkpoint(path: Path, state: Checkpoint, tensors: Mapping[str, Mapping
         save_file(flat, temporary, metadata=header)
 
 
-def load_checkpoint(
-    path: Path, device: torch.device | None = None
-) -> tuple[Checkpoint, dict[str, dict[str, Tensor]]]:
-    """Return the state and the tensors by group, on ``device``.
+def load_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, dict[str, Tensor]]]:
+    """Return the state and the tensors by group.
 
     Raises
     ------
@@ -88,7 +86,7 @@ def load_checkpoint(
             raise ValueError("altered, or written by another version")
         for key, tensor in flat.items():
             group, name = key.split("/", 1)
-            groups[group][name] = tensor.to(device)
+            groups[group][name] = tensor
         return Checkpoint(**header["state"]), groups
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as err:
         raise BundleError(

@@ -86,7 +86,8 @@ def infer(network: DualPath, batches: Batches, *, contrast: bool = False, batch_
 def softmax(logits: NDArray[np.floating]) -> Array:
     """Softmax over the last axis."""
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return (shifted / shifted.sum(-1, keepdims=True)).astype(np.float32)
+    share: Array = (shifted / shifted.sum(-1, keepdims=True)).astype(np.float32)
+    return share
 
 
 def _tensor(array: NDArray[np.generic], device: torch.device) -> Tensor:

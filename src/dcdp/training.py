@@ -23,6 +23,7 @@ from dcdp.batches import Batch, Batches
 from dcdp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dcdp.errors import BundleError, ConfigError
 from dcdp.interruption import Interruption
+from dcdp.models.branch import BranchEncoder
 from dcdp.models.dual_path import DualPath, Outputs
 from dcdp.objectives import ObjectiveConfig, objective, read_parts
 
@@ -169,7 +170,8 @@ def fit(
         while state.epoch < last_epoch and not state.stopped:
             network.train()
             epoch_started = time.perf_counter()
-            for index in _order(len(train), config.batch_size, seed, state.epoch, state.step - state.epoch * steps_per_epoch):
+            done_of_epoch = state.step - state.epoch * steps_per_epoch
+            for index in _order(len(train), config.batch_size, seed, state.epoch, done_of_epoch):
                 _seed_step(seed, state.step)
                 batch = _hide_branches(train.gather(index), branch_dropout)
                 batch.inputs.update(augment(batch.inputs, train.layouts, augmentation))
@@ -238,7 +240,7 @@ class _Loop:
         return Checkpoint(run=run)
 
     def _go_on(self, path: Path, run: str) -> Checkpoint:
-        state, tensors = load_checkpoint(path, self.train.device)
+        state, tensors = load_checkpoint(path)
         network = {name: (tensor.shape, tensor.dtype) for name, tensor in self.network.state_dict().items()}
         if state.run != run or network != {name: (t.shape, t.dtype) for name, t in tensors["network"].items()}:
             raise BundleError(
@@ -246,7 +248,8 @@ class _Loop:
                 "Give the same options again, or start a new run.",
             )  # fmt: skip
         self.network.load_state_dict(tensors["network"])
-        self.mean, self.best = tensors["mean"], tensors["best"]
+        device = self.train.device
+        self.mean, self.best = ({n: t.to(device) for n, t in tensors[group].items()} for group in ("mean", "best"))
         self.modulator.load_state_dict(tensors["modulator"])
         _load_optimizer(self.optimizer, tensors["optimizer"])
         return state
@@ -348,7 +351,7 @@ def _backward(
     if training.accumulate == 1:
         outputs = _forward(forward, batch, config, training)
         total, parts = objective(outputs, batch.label, batch.present, config, progress)
-        total.backward()
+        torch.autograd.backward(total)
         return outputs, parts
     return _backward_in_parts(forward, batch, config, progress, training)
 
@@ -427,10 +430,11 @@ def _seed_step(seed: int, step: int) -> None:
 def _fit_normalisers(network: DualPath, train: Batches, n_windows: int, seed: int) -> None:
     order = np.random.default_rng((seed, 2**32)).permutation(len(train))
     batch = train.gather(np.sort(order[:n_windows]))
-    for m, name in enumerate(network.branches):
+    for m, (name, encoder) in enumerate(network.encoders.items()):
         here = batch.inputs[name][batch.present[:, m]]
         if len(here):
-            network.encoders[name].fit(here)
+            assert isinstance(encoder, BranchEncoder)
+            encoder.fit(here)
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -266,6 +266,12 @@ def test_ten_folds_stay_light(made_up_run):
     assert write_report(run).stat().st_size < 2_500_000
 
 
+def test_run_of_some_folds_says_so(made_up_run):
+    note = "tested some folds of its split"
+    assert note in write_report(forest_only(made_up_run("some", n_folds=2, n_subjects=6))).read_text()
+    assert note not in write_report(forest_only(made_up_run("all", n_folds=3, n_subjects=6))).read_text()
+
+
 def test_command_is_the_recorded_one_else_put_together(small):
     assert reproduce(read_run(small)) == (
         "dcdp train made-up --data DATA --split arena --seed 0 --peers forest --config run/config.toml --out run-again"

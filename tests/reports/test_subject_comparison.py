@@ -31,10 +31,16 @@ def test_comparison_is_paired_by_subject():
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.2, "ahead"), (-0.2, "behind"), (0.0, "tie")])
 def test_verdict_is_a_tie_where_the_interval_holds_zero(shift, verdict):
-    noise = [-0.02, 0.02, -0.01, 0.01]
-    gap = compare({str(place): 0.5 + shift + error for place, error in enumerate(noise)}, dict.fromkeys("0123", 0.5))
+    noise = [-0.02, 0.02, -0.01, 0.01, 0.005, -0.005]
+    gap = compare({str(place): 0.5 + shift + error for place, error in enumerate(noise)}, dict.fromkeys("012345", 0.5))
     assert gap is not None
     assert gap.verdict == verdict
+
+
+def test_four_people_are_too_few_for_a_verdict():
+    gap = compare(dict.fromkeys("0123", 0.9), dict.fromkeys("0123", 0.1))
+    assert gap is not None
+    assert gap.verdict == "open"
 
 
 def test_one_shared_subject_is_no_comparison():

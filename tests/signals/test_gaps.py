@@ -62,6 +62,9 @@ def test_the_source_is_not_written() -> None:
     hold_last(recorded, 1)[0] = 5.0
     assert np.isnan(recorded[1, 0])
     assert recorded[0, 0] == 1.0
+    whole = np.array([[1.0], [2.0]])
+    hold_last(whole, 1)[0] = 5.0
+    assert whole[0, 0] == 1.0
 
 
 def test_a_negative_limit_is_refused() -> None:

@@ -71,7 +71,7 @@ def test_a_gap_does_not_ring() -> None:
     result = resample(source, 100.0, 50.0)
     good = np.isfinite(result[:, 0])
     assert good.sum() == pytest.approx(450, abs=2)
-    assert np.abs(result[good, 0]).max() < 1.05
+    np.testing.assert_allclose(result[good], tone(1.0, 50.0, 500)[good], atol=0.2)
 
 
 def test_the_same_rate_is_a_copy() -> None:

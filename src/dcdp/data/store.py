@@ -110,17 +110,20 @@ class Store:
             If a window reaches beyond the array: the windows were cut from another store.
         """
         present = windows.present[index]
+        somewhere, everywhere = present.any(axis=0), present.all(axis=0)
         batch = {}
         for column, signal in enumerate(self.spec):
-            shape = (len(present), signal.n_samples(windows.window_s), len(signal.channels))
-            there = present[:, column]
-            if not there.any():
-                batch[signal.name] = np.zeros(shape, np.float32)
+            n_samples = signal.n_samples(windows.window_s)
+            if not somewhere[column]:
+                batch[signal.name] = np.zeros((len(present), n_samples, len(signal.channels)), np.float32)
                 continue
-            rows = np.where(there, windows.rows[signal.name][index], 0)
-            batch[signal.name] = _gather(self._arrays[signal.name], rows, shape[1], signal.name)
-            if not there.all():
-                batch[signal.name][~there] = 0
+            rows = windows.rows[signal.name][index]
+            if everywhere[column]:
+                batch[signal.name] = _gather(self._arrays[signal.name], rows, n_samples, signal.name)
+                continue
+            values = _gather(self._arrays[signal.name], rows * present[:, column], n_samples, signal.name)
+            values[~present[:, column]] = 0
+            batch[signal.name] = values
         return batch
 
 

@@ -25,7 +25,7 @@ from dcdp.files import atomic_path, write_text
 from dcdp.inference import Inferred, infer, softmax
 from dcdp.models.dual_path import DualPath
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
-from dcdp.records import Windows
+from dcdp.records import Branch, Windows
 from dcdp.splits import Split, leak_audit, require_classes, require_no_leak
 from dcdp.training import FitResult, fit
 
@@ -66,8 +66,8 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     Returns
     -------
     dict
-        ``scores`` (with ``by_branch``, ``absent``, ``shapley``, ``subsets``, ``alignment``), ``validation``, ``training``,
-        ``leak_audit``, ``peers`` and ``seconds``.
+        ``scores`` (with ``by_branch``, ``absent``, ``shapley``, ``subsets``, ``alignment``), ``validation``,
+        ``training``, ``leak_audit``, ``peers`` and ``seconds``.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def train_fold(
 def evaluate_bundle(
     bundle: Bundle, store: Store, windows: Windows, device: str = "cpu"
 ) -> tuple[dict[str, Any], Inferred]:
-    """Score a bundle on windows of subjects it has never seen, by subject first, with branches taken away, and by stage.
+    """Score a bundle on subjects it has never seen: by subject first, with branches taken away, and by stage.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def _temperature(network: DualPath, validation: Batches) -> float:
     return float(fit_temperature(infer(network, validation).joint, validation.windows.label))
 
 
-def _branches(request: FoldRequest) -> Any:
+def _branches(request: FoldRequest) -> tuple[Branch, ...]:
     how = resolve_network(request.config.network).branch_by or "set"
     return branches_by(request.source.spec, how, request.source.branches)
 

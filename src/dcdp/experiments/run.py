@@ -141,7 +141,7 @@ def evaluate_run(
             bundle = load_bundle(run / "folds" / fold.fold / "bundle.safetensors")
             shared = set(bundle.provenance["train_subjects"]) & set(fold.test)
             if shared:
-                raise BundleError("a model is tested on people it has not seen", sorted(shared), "Train this fold again.")
+                raise BundleError("a model must be tested on new people", sorted(shared), "Train this fold again.")
             part = windows.take(fold.parts(windows)["test"])
             scores[fold.fold], _ = evaluate_bundle(bundle, source.store, part)
     return result | {"test": pool_folds(scores, result["labels"])}
@@ -150,6 +150,10 @@ def evaluate_run(
 def _take_folder(request: RunRequest, config: RunConfig) -> None:
     """Make the run folder ours: new, emptied on ``force``, or the same run again on ``resume``."""
     out, text = request.out, to_toml(config)
+    if out.is_dir() and any(out.iterdir()) and not (request.resume or request.force):
+        raise ConfigError(
+            "the run folder must be empty", f"'{out}'", "Set resume to go on with it, force to replace it."
+        )
     with storage_errors(out):
         if request.force and out.is_dir():
             _require_run_folder(out)
@@ -161,15 +165,28 @@ def _take_folder(request: RunRequest, config: RunConfig) -> None:
             "a run goes on with the configuration it began with", f"another one in '{stored}'",
             "Give the same options again, or start a new run with --out.",
         )  # fmt: skip
-    identity = f"data {request.data}\nsplit {request.split}\nseed {request.seed}\nverified {request.verify}\n"
-    mark = out / "run.txt"
+    mark, identity = out / "run.txt", _identity(request)
     if request.resume and mark.is_file() and mark.read_text(encoding="utf-8") != identity:
         raise ConfigError(
-            "a run goes on with the data, split and seed it began with", f"others in '{mark}'",
+            "a run goes on with the data, split, seed and peers it began with", f"others in '{mark}'",
             "Give the same options again, or start a new run with --out.",
         )  # fmt: skip
-    write_text(stored, text)
     write_text(mark, identity)
+    write_text(stored, text)
+
+
+def _identity(request: RunRequest) -> str:
+    """Return what a run must share with the one it goes on with, beside the configuration."""
+    facts = {
+        "data": request.data,
+        "split": request.split,
+        "test": " ".join(request.test),
+        "validation": " ".join(request.validation),
+        "seed": request.seed,
+        "peers": " ".join(request.peers),
+        "verified": request.verify,
+    }
+    return "".join(f"{name} {value}".rstrip() + "\n" for name, value in facts.items())
 
 
 def _require_run_folder(out: Path) -> None:
@@ -235,9 +252,7 @@ def _fold_request(request: RunRequest, config: RunConfig, prepared: _Prepared, f
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = request.out / "folds" / fold.fold
-    return FoldRequest(
-        prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers
-    )
+    return FoldRequest(prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers)
 
 
 def _assemble(

@@ -75,6 +75,7 @@ def _context(run: Run) -> dict[str, Any]:
         "config": run.config,
         "settings": _flat(mapping(result, "config")),
         "command": reproduce(run),
+        "some_folds": not run.result.get("command") and _tests_some(folds),
         "branch_colours": _branch_colours(run),
         "damaged": sum(fold.history.n_damaged for fold in run.folds if fold.history is not None),
     }
@@ -139,6 +140,12 @@ def reproduce(run: Run) -> str:
     words += ["--peers", peers] if peers else []
     words += ["--config", f"{run.path.name}/config.toml"] if run.config else []
     return shlex.join(map(clean, [*words, "--out", f"{run.path.name}-again"]))
+
+
+def _tests_some(folds: list[dict[str, Any]]) -> bool:
+    """Whether subjects of one fold's training are tested in no fold, though there are several folds."""
+    parts = {part: {str(one) for fold in folds for one in fold.get(part) or []} for part in ("train", "test")}
+    return len(folds) > 1 and not parts["train"] <= parts["test"]
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

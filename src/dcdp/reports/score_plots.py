@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dcdp.reports.ink import GROUND, INK, RULE, SERIES, SOFT, Drawing, Sheet, draw, dress, legend, new_sheet, shorten
 from dcdp.reports.run_folder import Predictions
-from dcdp.reports.subjects import Scores, interval
+from dcdp.reports.subjects import FEWEST, Scores, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,10 +87,13 @@ def _join(axes: Axes, order: Sequence[str], methods: Sequence[Scores]) -> None:
 def _mean_row(sheet: Sheet, axes: Axes, method: Scores, place: int, y: float) -> None:
     colour = SERIES[place % len(SERIES)]
     values = np.array(list(method.by_subject.values()))
-    low, high = interval(values) if len(values) > 1 else (method.mean, method.mean)
-    axes.plot([low, high], [y, y], color=colour, linewidth=4, alpha=0.35, solid_capstyle="butt")
+    tip = f"{method.name}: mean {method.mean:.3f}"
+    if len(values) >= FEWEST:
+        low, high = interval(values)
+        axes.plot([low, high], [y, y], color=colour, linewidth=4, alpha=0.35, solid_capstyle="butt")
+        tip += f", 95 % interval {low:.3f} to {high:.3f}"
     (dot,) = axes.plot([method.mean], [y], marker="|", markersize=13, markeredgewidth=2.5, color=colour)
-    sheet.tip(dot, f"{method.name}: mean {method.mean:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    sheet.tip(dot, tip)
     name = shorten(method.name, 14)
     axes.text(
         -0.008,

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dcdp.reports.run_folder import Run, mapping, numbers
 
-__all__ = ["Difference", "Scores", "compare", "interval", "scores_of"]
+__all__ = ["FEWEST", "Difference", "Scores", "compare", "interval", "scores_of"]
 
 N_RESAMPLES = 4000
+FEWEST = 5  # subjects; the bootstrap of fewer is far too narrow to call anyone ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``ahead``, ``behind``, or ``tie`` where the interval holds 0."""
+        """``ahead``, ``behind``, ``tie`` where the interval holds 0, or ``open`` with too few subjects to say."""
+        if self.n < FEWEST:
+            return "open"
         return "ahead" if self.low > 0 else "behind" if self.high < 0 else "tie"
 
 

@@ -52,8 +52,8 @@ def hold_last(values: NDArray[Float], max_gap_samples: int) -> NDArray[Float]:
         return values.copy()
     now = np.arange(len(values))[:, None]
     last = np.maximum.accumulate(np.where(measured, now, -1), axis=0)
-    held = np.take_along_axis(values, np.maximum(last, 0), axis=0)
-    return np.where((last >= 0) & (now - last <= max_gap_samples), held, np.nan).astype(values.dtype)
+    held = np.take_along_axis(values, np.maximum(last, 0), axis=0)  # before the first measurement: row 0, a NaN
+    return np.where(now - last <= max_gap_samples, held, np.nan).astype(values.dtype)
 
 
 def nan_runs(values: NDArray[Float]) -> NDArray[np.int64]:

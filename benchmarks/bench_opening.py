@@ -1,12 +1,13 @@
 """Time the first opening of each data set (parse, verify, store) and the second (map the store).
 
-    python benchmarks/opening.py --data-dir FOLDER [--sets hapt,uschad,dsads]
+    python benchmarks/bench_opening.py [--data-dir FOLDER] [--sets hapt,uschad,dsads]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -17,9 +18,12 @@ from dcdp.data import open_set
 def main() -> None:
     """Print the seconds of both openings and their ratio, in a cache made for the purpose."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DCDP_DATA", "../shared/data")))
     parser.add_argument("--sets", default="hapt,uschad,dsads")
     options = parser.parse_args()
+    if not options.data_dir.is_dir():
+        print(f"skipped: no data sets in {options.data_dir}; give --data-dir or set DCDP_DATA")
+        return
     with tempfile.TemporaryDirectory() as cache:
         for name in options.sets.split(","):
             seconds = []

@@ -1,6 +1,6 @@
 """Time the gathering of random batches against a plain copy of as many bytes, in one process.
 
-    python benchmarks/gathering.py [--data hapt] [--rounds 200] [--batch 128]
+    python benchmarks/bench_gathering.py [--data hapt] [--rounds 200] [--batch 128]
 """
 
 from __future__ import annotations
