@@ -236,6 +236,7 @@ def test_a_bad_split_cannot_be_made(parts: tuple[tuple[str, ...], ...], says: st
         (None, list(range(10))),
         ("1,4", [0, 3]),
         ("4, 1,4", [0, 3]),
+        ("9,2", [1, 8]),
         ("21", [0]),
         ("1+11+21", [0]),
         ("10", [9]),

@@ -9,7 +9,7 @@ import numpy as np
 
 from dcdp.bundle import Bundle, load_bundle
 from dcdp.config import RunConfig, default_config
-from dcdp.experiments.fold import FoldRequest, evaluate_bundle, train_fold
+from dcdp.experiments.fold import FoldRequest, audit_fold, evaluate_bundle, train_fold
 from dcdp.experiments.run import RunRequest, evaluate_run, train_run
 from dcdp.experiments.source import DataSource, load
 from dcdp.prediction import predict_file
@@ -17,7 +17,7 @@ from dcdp.records import Windows
 from dcdp.settings import override
 from dcdp.signals.windows import WindowConfig
 from dcdp.signals.windows import cut_windows as _cut_windows
-from dcdp.splits import Split, leak_audit, make_folds, require_classes, require_no_leak
+from dcdp.splits import Split, make_folds
 
 __all__ = [
     "RunConfig",
@@ -78,10 +78,8 @@ def fit(
     config = config or default_config(source.name)
     config = replace(config, windows=replace(config.windows, window_s=windows.window_s, stride_s=_stride_s(windows)))
     request = FoldRequest(source, windows, fold, config, seed, device)
-    audit = leak_audit(windows, fold, source.store)
-    require_no_leak(audit)
-    require_classes(audit)
-    bundle, _ = train_fold(request)
+    audited, _ = audit_fold(request)
+    bundle, _ = train_fold(audited)
     return bundle
 
 

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from dcdp.errors import BundleError, DcdpError, MissingError
 from dcdp.files import atomic_path
 from dcdp.models.dual_path import DualPath
 from dcdp.models.network import BranchLayout, NetworkConfig, build_network, lay_out, resolve_network
-from dcdp.records import Branch, LabelSet, Signal, SignalSpec
+from dcdp.records import Branch, LabelSet, SignalSpec
 from dcdp.settings import build, to_dict
 from dcdp.signals.windows import WindowConfig
 
 __all__ = ["Bundle", "load_bundle", "save_bundle"]
 
 _FORMAT = 1
+_MAX_HEADER_CHARACTERS = 2**24
+_MAX_BRANCHES = 256
+_MAX_STAGES = 32
+_MAX_SEGMENTS = 1024
+_MAX_WINDOW_SAMPLES = 2**16
+_MAX_SPECTRUM = 2**26
+_MIN_STRIDE_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -75,28 +84,34 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
 
     Raises
     ------
+    BundleError
+        If a weight is not finite: the training diverged.
     StorageError
         If the disk is full or not writable.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in bundle.network.state_dict().items()}
-    header = {
+    _require_finite(tensors)
+    header = json.dumps({
         "format": _FORMAT,
-        "signals": [asdict(signal) for signal in bundle.spec],
-        "branches": [asdict(branch) for branch in bundle.branches],
-        "labels": list(bundle.labels.names),
-        "null_label": bundle.labels.null_label,
+        "spec": to_dict(bundle.spec),
+        "branches": [to_dict(branch) for branch in bundle.branches],
+        "labels": to_dict(bundle.labels),
         "windows": to_dict(bundle.windows),
         "network": to_dict(resolve_network(bundle.config)),
         "temperature": bundle.temperature,
         "provenance": dict(bundle.provenance),
-        "sha256": _digest(tensors),
-    }
+    })  # fmt: skip
+    # Written by Python and not by safetensors.save_file, whose error for a full disk cannot be told from any other.
+    content = save(tensors, {"dcdp": header, "sha256": _digest(header, tensors)})
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"dcdp": json.dumps(header)})
+        temporary.write_bytes(content)
 
 
 def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle and check every part of it.
+
+    The network is built without memory for its weights, and compared with the shapes in the file before any weight is
+    read: what the header claims can cost no more than what the file holds.
 
     Raises
     ------
@@ -107,37 +122,116 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingError("the bundle must exist", f"'{path}'", "Give the path of a .safetensors file from dcdp train.")
+        raise MissingError("the bundle must exist", f"'{path}'", "Give a .safetensors file from dcdp train.")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["dcdp"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if header["format"] != _FORMAT or header["sha256"] != _digest(tensors):
-            raise BundleError("a bundle must be as it was written", f"'{path}'", "Copy it again, or train again.")
-        return _restore(header, tensors)
-    except BundleError:
-        raise
-    except (SafetensorError, DcdpError, KeyError, ValueError, TypeError, RuntimeError, OSError) as err:
+        return _load(path)
+    except (
+        SafetensorError, DcdpError, ArithmeticError, AttributeError, LookupError, ValueError, TypeError, RuntimeError,
+        OSError,
+    ) as err:  # fmt: skip
         raise BundleError(
-            "a bundle must be a whole dcdp model file", f"'{path}' ({err})", "Copy it again, or train again."
-        ) from err
+            "a bundle must be a whole dcdp model file", f"'{path}' ({err or type(err).__name__})",
+            "Copy it again, or train again.",
+        ) from err  # fmt: skip
 
 
-def _restore(header: dict[str, Any], tensors: dict[str, Tensor]) -> Bundle:
-    spec = SignalSpec(tuple(Signal(**(s | {"channels": tuple(s["channels"])})) for s in header["signals"]))
-    branches = tuple(Branch(b["name"], tuple(b["signals"]), b["encoder"]) for b in header["branches"])
-    labels = LabelSet(tuple(header["labels"]), header["null_label"])
-    windows = build(WindowConfig, header["windows"])
-    config = build(NetworkConfig, header["network"])
-    network = build_network(lay_out(spec, branches, windows.window_s), len(labels), config)
-    network.load_state_dict(tensors)
-    network.eval()
-    temperature = float(header["temperature"])
-    return Bundle(network, spec, branches, labels, windows, config, temperature, header["provenance"])
+def _load(path: Path) -> Bundle:
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        if not {"dcdp", "sha256"} <= set(metadata):
+            raise BundleError("a model file must have a dcdp header", "none", "Give a file from dcdp train.")
+        header = _read_header(metadata["dcdp"])
+        bundle = _build(header)
+        expected = bundle.network.state_dict()
+        _compare({name: file.get_slice(name) for name in file.keys()}, expected)  # noqa: SIM118 - not a mapping
+        tensors = {name: file.get_tensor(name).clone() for name in expected}  # a copy outlives changes of the file
+    for name, tensor in tensors.items():
+        if tensor.dtype != expected[name].dtype:
+            raise BundleError(f"'{name}' must be {expected[name].dtype}", tensor.dtype, "Train again.")
+    if metadata["sha256"] != _digest(metadata["dcdp"], tensors):
+        raise BundleError("a bundle must be as it was written", "other contents", "Copy it again.")
+    _require_finite(tensors)
+    bundle.network.load_state_dict(tensors, assign=True)
+    bundle.network.eval()
+    return bundle
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _read_header(text: str) -> dict[str, Any]:
+    if len(text) > _MAX_HEADER_CHARACTERS:
+        raise BundleError("the header must be short", f"{len(text)} characters", "Train again.")
+    header: dict[str, Any] = json.loads(text)
+    if header["format"] != _FORMAT:
+        raise BundleError(f"the format must be {_FORMAT}", header["format"], "Use the version of dcdp that wrote it.")
+    return header
+
+
+def _build(header: Mapping[str, Any]) -> Bundle:
+    """Return the bundle that a header describes; its network has shapes but no weights yet."""
+    spec = build(SignalSpec, header["spec"], "spec")
+    branches = tuple(build(Branch, branch, "branches") for branch in header["branches"])
+    labels = build(LabelSet, header["labels"], "labels")
+    windows = build(WindowConfig, header["windows"], "windows")
+    config = build(NetworkConfig, header["network"], "network")
+    temperature, provenance = float(header["temperature"]), dict(header["provenance"])
+    layouts = lay_out(spec, branches, windows.window_s)
+    _require_sizes(layouts, config, windows, temperature)
+    with _WithoutWeights():
+        network = build_network(layouts, len(labels), config)
+    return Bundle(network, spec, branches, labels, windows, config, temperature, provenance)
+
+
+def _require_sizes(
+    layouts: tuple[BranchLayout, ...], config: NetworkConfig, windows: WindowConfig, temperature: float
+) -> None:
+    """Refuse what costs memory or time without a weight in the file to show for it: modules, spectra, windows."""
+    n_samples = max((layout.n_samples for layout in layouts), default=0)
+    n_frequencies = max((min(x.n_samples / 2, 15 * windows.window_s) for x in layouts), default=0)
+    limits = {
+        "branches": (len(layouts), 1, _MAX_BRANCHES),
+        "network.widths": (len(config.widths or ()), 0, _MAX_STAGES),
+        "network.segments": (max(config.segments or (1,)), 1, _MAX_SEGMENTS),
+        "samples of a window": (n_samples, 1, _MAX_WINDOW_SAMPLES),
+        "spectrum of a window": (2 * n_samples * n_frequencies, 0, _MAX_SPECTRUM),
+        "windows.stride_s": (windows.stride_s, _MIN_STRIDE_S, math.inf),
+        "temperature": (temperature, 1e-6, 1e6),
+    }
+    for name, (value, low, high) in limits.items():
+        if not low <= value <= high:
+            raise BundleError(f"{name} must be from {low:g} to {high:g}", f"{value:g}", "Train again.")
+
+
+class _WithoutWeights(TorchFunctionMode):
+    """Context in which modules get parameters without memory: they all come from ``torch.empty``.
+
+    The meta device as a whole would not do: the fixed tables of the window statistics are computed when they are built.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.empty:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+def _compare(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are not those of the network, by name and shape."""
+    strange = sorted(set(found) ^ set(expected))
+    if strange:
+        raise BundleError("the weights must be those of the network", f"{strange[0]} in one alone", "Train again.")
+    for name, tensor in expected.items():
+        shape = tuple(found[name].get_shape())
+        if shape != tuple(tensor.shape):
+            raise BundleError(f"'{name}' must be {tuple(tensor.shape)}", f"{shape}", "Train again.")
+
+
+def _require_finite(tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise BundleError("weights must be finite", f"NaN or infinity in '{name}'", "Train with a lower rate.")
+
+
+def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(header.encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())

@@ -79,6 +79,7 @@ def test_refusals_leave_the_process_with_code_2_and_no_traceback(tmp_path: Path)
         (["train", "synthetic", "--seed", "three"], 'unable to convert "three" into int'),
         (["train", "synthetic", "--device", "tpu"], "Choose from"),
         (["train", "synthetic", "--resume", "--force"], "either continued or replaced: got --resume and --force"),
+        (["train", "synthetic", "--workers", "0"], "workers must be 1 or more: got 0"),
         (["predict", "only-one"], "FILE requires an argument"),
         (["data", "info", "hatp"], "got 'hatp'. Did you mean 'hapt'?"),
         (["data", "check", "hatp"], "got 'hatp'. Did you mean 'hapt'?"),

@@ -32,6 +32,7 @@ def train(
     resume: Annotated[bool, Parameter(negative="")] = False,
     force: Annotated[bool, Parameter(negative="")] = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int = 1,
     unverified: Annotated[bool, Parameter(negative="")] = False,
     cache: Path | None = None,
 ) -> None:
@@ -67,12 +68,16 @@ def train(
         Replace what is in the run folder.
     device
         Where to train; auto takes an accelerator if there is one.
+    workers
+        Folds to train at a time, each in a process of its own.
     unverified
         Accept files whose hashes are not the known ones.
     cache
         Folder for parsed recordings.
     """
     run = out or Path("runs") / f"{name}-{split}-s{seed}"
+    if workers < 1:
+        raise ConfigError("workers must be 1 or more", workers, "Give the number of folds to train at a time.")
     refuse_existing(run, resume=resume, force=force)
     settled = resolve_config(name, config, settings or [])
 
@@ -94,6 +99,7 @@ def train(
         resume=resume,
         force=force,
         device=device,
+        workers=workers,
         verify=not unverified,
         cache=cache,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,10 @@ from dcdp.inference import Inferred, infer, softmax
 from dcdp.models.dual_path import DualPath
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
 from dcdp.records import Branch, Windows
-from dcdp.splits import Split, leak_audit, require_classes, require_no_leak
+from dcdp.splits import Split, drop_copies, leak_audit, require_classes, require_no_leak
 from dcdp.training import FitResult, fit
 
-__all__ = ["FoldRequest", "evaluate_bundle", "run_fold", "train_fold"]
+__all__ = ["FoldRequest", "audit_fold", "evaluate_bundle", "run_fold", "train_fold"]
 
 Report = Callable[[int, int, str], None]
 
@@ -78,9 +78,7 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     if resume and done is not None and done.is_file():
         result: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         return result
-    audit = leak_audit(request.windows, request.split, request.source.store)
-    require_no_leak(audit)
-    require_classes(audit)
+    request, audit = audit_fold(request)
     started = time.perf_counter()
     bundle, trained = train_fold(request, resume=resume, progress=progress)
     train_s = time.perf_counter() - started
@@ -98,6 +96,29 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
         _save_predictions(request.folder / "predictions.npz", bundle, inferred, _part(request, "test"))
         write_text(done, json.dumps(result))
     return result
+
+
+def audit_fold(request: FoldRequest) -> tuple[FoldRequest, dict[str, Any]]:
+    """Leave out copies of held-out recordings, then prove that nothing leaks.
+
+    Returns
+    -------
+    request
+        With the windows that may be used.
+    audit
+        As `dcdp.splits.leak_audit` gives it, and ``left_out``: recordings whose content is also in a later part.
+
+    Raises
+    ------
+    SplitError, DataError
+        If the parts share a subject or a sample, or training lacks a class.
+    """
+    store = request.source.store
+    windows, left_out = drop_copies(request.windows, request.split, store)
+    audit = leak_audit(windows, request.split, store)
+    require_no_leak(audit)
+    require_classes(audit)
+    return replace(request, windows=windows), audit | {"left_out": list(left_out)}
 
 
 def train_fold(

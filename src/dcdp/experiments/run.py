@@ -101,6 +101,7 @@ def train_run(request: RunRequest, config: RunConfig, console: Console | None = 
     for peer in request.peers:
         if peer not in PEERS:
             raise unknown_name("peer", peer, PEERS)
+    _device(request.device)
     _take_folder(request, config)
     with _progress(console) as bar:
         prepared = _prepare(request, config, bar)
@@ -208,7 +209,7 @@ def _prepare(request: RunRequest, config: RunConfig, bar: Progress | None) -> _P
 def _load(
     name: str, data: Path | None, cache: Path | None, verify: bool, config: RunConfig, bar: Progress | None
 ) -> DataSource:
-    return load(name, data, cache=cache, verify=verify, body=config.body, progress=_reporter(bar, "reading"))
+    return load(name, data, cache=cache, verify=verify, gap_s=config.windows.gap_s, body=config.body, progress=_reporter(bar, "reading"))
 
 
 def _run_folds(
@@ -248,11 +249,18 @@ def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int) ->
 
 
 def _fold_request(request: RunRequest, config: RunConfig, prepared: _Prepared, fold: Split) -> FoldRequest:
-    device = request.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = request.out / "folds" / fold.fold
+    device = _device(request.device)
     return FoldRequest(prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers)
+
+
+def _device(name: str) -> str:
+    """Resolve ``auto`` to the accelerator if there is one; refuse one that is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("the device must be there", "cuda, and torch finds none", "Use --device cpu or auto.")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
 
 
 def _assemble(
@@ -280,7 +288,7 @@ def _assemble(
     }
     if request.peers:
         parts["peers"] = {peer: _pool_peer(peer, results, labels.names) for peer in request.peers}
-    return assemble_result(parts, request.device)
+    return assemble_result(parts, _device(request.device))
 
 
 def _fold_facts(fold: Split) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dcdp.data import get_set, list_sets, open_set
 from dcdp.data.registry import Progress
-from dcdp.data.store import Store, memory_store
+from dcdp.data.store import GAP_S, Store, memory_store
 from dcdp.data.synthetic import BodyConfig, synthetic_body
 from dcdp.errors import unknown_name
 from dcdp.records import Branch, LabelSet, SignalSpec
@@ -59,6 +59,7 @@ def load(
     *,
     cache: str | Path | None = None,
     verify: bool = True,
+    gap_s: float = GAP_S,
     body: BodyConfig | None = None,
     progress: Progress | None = None,
 ) -> DataSource:
@@ -74,6 +75,8 @@ def load(
         Folder of the parsed recordings.
     verify
         False accepts files that are not the known ones.
+    gap_s
+        Longest gap over which a sensor's last value is held [s].
     body
         What the synthetic body is like.
     progress
@@ -90,11 +93,12 @@ def load(
     """
     if name == "synthetic":
         made = synthetic_body(body or BodyConfig())
-        return DataSource(name, memory_store(made.spec, made.labels, made.recordings), made.branches)
+        return DataSource(name, memory_store(made.spec, made.labels, made.recordings, gap_s), made.branches)
     if name not in list_sets():
         raise unknown_name("data set", name, ("synthetic", *list_sets()))
     declared = get_set(name)
     store = open_set(
-        name, Path(data) if data else None, Path(cache) if cache else None, verify=verify, progress=progress
-    )
+        name, Path(data) if data else None, Path(cache) if cache else None, verify=verify, gap_s=gap_s,
+        progress=progress,
+    )  # fmt: skip
     return DataSource(name, store, declared.branches, declared.official)

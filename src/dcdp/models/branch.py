@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from dcdp.models.encoders import make_encoder
-from dcdp.models.normalise import ChannelNormaliser, QuantileNormaliser
+from dcdp.models.normalise import N_RAMPS, ChannelNormaliser, QuantileNormaliser
 from dcdp.models.statistics import WindowStatistics
 
 __all__ = ["BranchEncoder"]
+
+_WAVEFORM_HZ = 12.5
+"""Rate after the stem [Hz]: half the cost of 25 Hz, and better on people not seen (docs/findings.md)."""
 
 
 class BranchEncoder(nn.Module):
@@ -71,7 +74,7 @@ class BranchEncoder(nn.Module):
         self.embedding_width = 0
         if widths:
             self.channel_normaliser = ChannelNormaliser(n_channels)
-            self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / __import__('os').environ.get('HZ','25').__float__() if False else rate_hz / float(__import__('os').environ.get('HZ','25')))))
+            self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / _WAVEFORM_HZ)))
             self.waveform_drop = nn.Dropout(dropout)
             self.embedding_width += widths[-1]
         if statistics_width:
@@ -79,7 +82,7 @@ class BranchEncoder(nn.Module):
             n = self.statistics.n_features
             self.quantile_normaliser = QuantileNormaliser(n)
             self.read = nn.Sequential(
-                nn.Linear(n * 9, statistics_width), (nn.BatchNorm1d if __import__('os').environ.get('READ','bn')=='bn' else nn.LayerNorm)(statistics_width), nn.GELU(), nn.Dropout(dropout)
+                nn.Linear(n * (1 + N_RAMPS), statistics_width), nn.LayerNorm(statistics_width), nn.GELU(), nn.Dropout(dropout)
             )
             self.embedding_width += statistics_width
 

@@ -89,7 +89,7 @@ class ResidualEncoder(_StagedEncoder):
     kernel
         Odd kernel length [samples at the stage's rate].
     stride
-        Stride of the stem: brings the input near 25 Hz.
+        Stride of the stem, which brings every sensor near one rate.
 
     References
     ----------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ChannelNormaliser", "QuantileNormaliser"]
+__all__ = ["N_RAMPS", "ChannelNormaliser", "QuantileNormaliser"]
 
-_N_KNOTS = 17
+N_RAMPS = 8
+"""Coarse ramps per feature: a feature seen through them can be cut at thresholds, as a tree cuts it."""
 _PER_RAMP = 2
+_N_KNOTS = N_RAMPS * _PER_RAMP + 1
 _TAIL = 0.002
 
 
@@ -44,7 +46,9 @@ class QuantileNormaliser(nn.Module):
     """Map each feature to normal scores through its quantiles on the training subjects.
 
     The map is piecewise linear between knots and constant outside the outermost ones, so an
-    outlier cannot move the network. Written as a sum of clipped ramps, it is one
+    outlier cannot move the network. Beside the score it gives coarse ramps: the feature's place within
+    each eighth of the training windows, from which a linear layer can build thresholds as a tree does
+    (piecewise linear encoding; Gorishniy et al. 2022, arXiv 2203.05556). Written as a sum of clipped ramps, it is one
     broadcast operation over (B, F, knots), and every exporter knows it.
 
     Notes
@@ -81,7 +85,7 @@ class QuantileNormaliser(nn.Module):
         self.base.copy_(torch.where(flat[:, 0], 0.0, score[0]))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return normal scores (B, F), within +-2.9, and ramps (B, F, 8) - 0.5."""
+        """Return normal scores (B, F), within +-2.9, and ramps (B, F, 8) within +-0.5."""
         ramp = ((features.unsqueeze(-1) - self.low) * self.inverse_width).clamp(0, 1)
         score = self.base + (ramp * self.rise).sum(-1)
         return score, ramp.unflatten(-1, (-1, _PER_RAMP)).mean(-1) - 0.5

@@ -11,7 +11,7 @@ from dcdp.splits.split import Split
 __all__ = ["list_splits", "make_folds", "select_folds"]
 
 _NAMES = ("arena", "group_k_fold", "hold_out", "leave_one_subject_out", "official")
-_ALIASES = {"loso": "leave_one_subject_out"}
+_ALIASES = {"holdout": "hold_out", "kfold": "group_k_fold", "loso": "leave_one_subject_out"}
 
 
 def list_splits() -> tuple[str, ...]:
