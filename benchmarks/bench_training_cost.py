@@ -1,6 +1,6 @@
 """Time a training step with and without contrast, modulation and momentum, side by side in one process.
 
-    python benchmarks/bench_training_cost.py [--data hapt|dsads|uschad|synthetic] [--rounds 30] [--profile]
+    python benchmarks/bench_training_cost.py [--data hapt|dsads|uschad|synthetic] [--rounds 30] [--profile] [--set key=value]
 
 The variants take turns, step by step, so that a busy machine disturbs all of them alike; ratios are of
 medians of processor time. Real sets are read from the cache or from $DCDP_DATA.
@@ -21,8 +21,9 @@ from dcdp.balance import ModulationConfig, Modulator, parameter_groups
 from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
 from dcdp.experiments.source import load
-from dcdp.models.network import branches_by, build_network, lay_out
+from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
 from dcdp.objectives import objective
+from dcdp.settings import override
 from dcdp.signals.windows import cut_windows
 
 OFF = ModulationConfig(alpha=0.0, momentum=0.0)
@@ -66,11 +67,14 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--set", action="append", default=[], dest="settings")
     options = parser.parse_args()
     config = default_config(options.data)
+    for assignment in options.settings:
+        config = override(config, assignment)
     source = load(options.data)
     windows = cut_windows(source.store, config.windows)
-    how = config.network.branch_by or "set"
+    how = resolve_network(config.network).branch_by or "set"
     layouts = lay_out(source.spec, branches_by(source.spec, how, source.branches), config.windows.window_s)
     train = Batches(source.store, windows, layouts).usable()
     plain = replace(config, objective=replace(config.objective, contrast=0.0), modulation=OFF)

@@ -91,7 +91,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in bundle.network.state_dict().items()}
     _require_finite(tensors)
-    header = json.dumps({
+    header = {
         "format": _FORMAT,
         "spec": to_dict(bundle.spec),
         "branches": [to_dict(branch) for branch in bundle.branches],
@@ -100,9 +100,10 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
         "network": to_dict(resolve_network(bundle.config)),
         "temperature": bundle.temperature,
         "provenance": dict(bundle.provenance),
-    })  # fmt: skip
+    }
+    header["sha256"] = _digest(header, tensors)
     # Written by Python and not by safetensors.save_file, whose error for a full disk cannot be told from any other.
-    content = save(tensors, {"dcdp": header, "sha256": _digest(header, tensors)})
+    content = save(tensors, {"dcdp": json.dumps(header)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
@@ -137,10 +138,8 @@ def load_bundle(path: str | Path) -> Bundle:
 
 def _load(path: Path) -> Bundle:
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if not {"dcdp", "sha256"} <= set(metadata):
-            raise BundleError("a model file must have a dcdp header", "none", "Give a file from dcdp train.")
-        header = _read_header(metadata["dcdp"])
+        header = _read_header(file.metadata() or {})
+        sha256 = header.pop("sha256")
         bundle = _build(header)
         expected = bundle.network.state_dict()
         _compare({name: file.get_slice(name) for name in file.keys()}, expected)  # noqa: SIM118 - not a mapping
@@ -148,7 +147,7 @@ def _load(path: Path) -> Bundle:
     for name, tensor in tensors.items():
         if tensor.dtype != expected[name].dtype:
             raise BundleError(f"'{name}' must be {expected[name].dtype}", tensor.dtype, "Train again.")
-    if metadata["sha256"] != _digest(metadata["dcdp"], tensors):
+    if sha256 != _digest(header, tensors):
         raise BundleError("a bundle must be as it was written", "other contents", "Copy it again.")
     _require_finite(tensors)
     bundle.network.load_state_dict(tensors, assign=True)
@@ -156,7 +155,10 @@ def _load(path: Path) -> Bundle:
     return bundle
 
 
-def _read_header(text: str) -> dict[str, Any]:
+def _read_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    text = metadata.get("dcdp", "")
+    if not text:
+        raise BundleError("a model file must have a dcdp header", "none", "Give a file from dcdp train.")
     if len(text) > _MAX_HEADER_CHARACTERS:
         raise BundleError("the header must be short", f"{len(text)} characters", "Train again.")
     header: dict[str, Any] = json.loads(text)
@@ -230,8 +232,8 @@ def _require_finite(tensors: Mapping[str, Tensor]) -> None:
             raise BundleError("weights must be finite", f"NaN or infinity in '{name}'", "Train with a lower rate.")
 
 
-def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(header.encode())
+def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())

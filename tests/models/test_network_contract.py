@@ -185,12 +185,12 @@ def test_an_absent_branch_gets_no_gradient(built):
 
 def test_any_branches_that_are_left_predict(built):
     network, inputs, present = built
-    answers = []
+    embedding, answers = network(inputs, present).embedding, []
     for used in product((False, True), repeat=len(inputs)):
         if any(used):
             answers.append(network(inputs, present & torch.tensor(used)).joint)
             assert answers[-1].isfinite().all()
-            assert torch.equal(answers[-1], network.classify(network(inputs, present).embedding, torch.tensor([used])))
+            assert torch.equal(answers[-1], network.classify(embedding, torch.tensor([used])))
     assert len({tuple(answer.flatten().tolist()) for answer in answers}) == len(answers)
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from dcdp.data.archive import Source, open_source
 from dcdp.data.declaration import DataSet, Files
 from dcdp.data.digests import TreeDigest, check_digests
-from dcdp.data.sets.dsads import DSADS
-from dcdp.data.sets.hapt import HAPT
-from dcdp.data.sets.uschad import USCHAD
+from dcdp.data.sets import DSADS, HAPT, USCHAD
 from dcdp.data.store import GAP_S, Store
 from dcdp.errors import FormatError, MissingError, unknown_name
 from dcdp.records import Recording

@@ -110,19 +110,17 @@ class Store:
             If a window reaches beyond the array: the windows were cut from another store.
         """
         present = windows.present[index]
-        somewhere, everywhere = present.any(axis=0), present.all(axis=0)
         batch = {}
         for column, signal in enumerate(self.spec):
+            there = present[:, column]
             n_samples = signal.n_samples(windows.window_s)
-            if not somewhere[column]:
-                batch[signal.name] = np.zeros((len(present), n_samples, len(signal.channels)), np.float32)
-                continue
-            rows = windows.rows[signal.name][index]
-            if everywhere[column]:
-                batch[signal.name] = _gather(self._arrays[signal.name], rows, n_samples, signal.name)
-                continue
-            values = _gather(self._arrays[signal.name], rows * present[:, column], n_samples, signal.name)
-            values[~present[:, column]] = 0
+            if there.any():
+                rows = windows.rows[signal.name][index] * there
+                values = _gather(self._arrays[signal.name], rows, n_samples, signal.name)
+            else:  # the array may be shorter than a window
+                values = np.zeros((len(there), n_samples, len(signal.channels)), np.float32)
+            if not there.all():
+                values[~there] = 0
             batch[signal.name] = values
         return batch
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dcdp.models.branch import BranchEncoder
 
-__all__ = ["DualPath", "Outputs"]
+__all__ = ["DualPath", "Outputs", "PerBranchLinear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,13 @@ class DualPath(nn.Module):
         self.branches = tuple(encoders)
         self.segments = tuple(segments)
         self.encoders = nn.ModuleDict(encoders)
-        self.heads = nn.ModuleList(nn.Linear(e.embedding_width, n_classes) for e in encoders.values())
-        self.fuse = nn.ModuleList(nn.Linear(e.embedding_width, width) for e in encoders.values())
-        self.joint = nn.Sequential(nn.Dropout(dropout), nn.Linear(width * len(encoders), n_classes))
-        self.project = nn.ModuleList(
-            nn.ModuleList(nn.Linear(w, projection, bias=False) for w in [*e.stage_widths[:-1], e.embedding_width])
-            for e in encoders.values()
-        )
+        first = next(iter(encoders.values()))
+        n_branches = len(encoders)
+        self.heads = PerBranchLinear(n_branches, first.embedding_width, n_classes)
+        self.fuse = PerBranchLinear(n_branches, first.embedding_width, width)
+        self.joint = nn.Sequential(nn.Dropout(dropout), nn.Linear(width * n_branches, n_classes))
+        widths = [*first.stage_widths[:-1], first.embedding_width]
+        self.project = nn.ModuleList(PerBranchLinear(n_branches, w, projection, bias=False) for w in widths)
 
     def forward(self, inputs: Mapping[str, Tensor], present: Tensor, contrast: bool = False) -> Outputs:
         """Encode, leave out what is absent, fuse, and classify.
@@ -89,10 +89,10 @@ class DualPath(nn.Module):
             Whether to compute the stage embeddings.
         """
         encoded = [self.encoders[name](inputs[name]) for name in self.branches]
-        embedding = torch.stack([f(e) for f, (_, e) in zip(self.fuse, encoded, strict=True)], 1)
-        embedding = embedding * present.unsqueeze(-1)
-        branch = torch.stack([head(e) for head, (_, e) in zip(self.heads, encoded, strict=True)], 1)
-        return Outputs(self.classify(embedding, present), branch, self._stages(encoded) if contrast else (), embedding)
+        own = torch.stack([embedding for _, embedding in encoded], 1)
+        embedding = self.fuse(own) * present.unsqueeze(-1)
+        stages = self._stages([features for features, _ in encoded], own) if contrast else ()
+        return Outputs(self.classify(embedding, present), self.heads(own), stages, embedding)
 
     def classify(self, embedding: Tensor, present: Tensor) -> Tensor:
         """Return joint logits (B, K) of branch embeddings (B, M, E), using the branches of ``present`` (B, M) alone.
@@ -103,18 +103,43 @@ class DualPath(nn.Module):
         share = mask.shape[1] / mask.sum(1, keepdim=True).clamp_min(1)
         return self.joint((embedding * (mask * share).unsqueeze(-1)).flatten(1))
 
-    def _stages(self, encoded: list[tuple[list[Tensor], Tensor]]) -> tuple[Tensor, ...]:
+    def _stages(self, features: list[list[Tensor]], own: Tensor) -> tuple[Tensor, ...]:
         levels: list[Tensor] = []
-        for k, n_segments in enumerate(self.segments):
-            per_branch = []
-            for project, (stages, embedding) in zip(self.project, encoded, strict=True):
-                level = [*stages[:-1], embedding.unsqueeze(-1)][k]
-                pooled = _pool(level, n_segments).transpose(1, 2)
-                per_branch.append(project[k](pooled))
-            levels.append(nn.functional.normalize(torch.stack(per_branch, 1), dim=-1))
+        for k, (n_segments, project) in enumerate(zip(self.segments, self.project, strict=True)):
+            last = k == len(self.project) - 1
+            pooled = own if last else torch.stack([_pool(f[k], n_segments) for f in features], 1).transpose(2, 3)
+            level = project(pooled.unsqueeze(2) if last else pooled)
+            levels.append(nn.functional.normalize(level, dim=-1))
         return tuple(levels)
 
 
+class PerBranchLinear(nn.Module):
+    """A linear layer for each branch, all in one product: (B, M, ..., n_in) -> (B, M, ..., n_out).
+
+    Started as `torch.nn.Linear` is.
+    """
+
+    def __init__(self, n_branches: int, n_in: int, n_out: int, bias: bool = True) -> None:
+        super().__init__()
+        bound = n_in**-0.5
+        self.weight = nn.Parameter(torch.empty(n_branches, n_in, n_out).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(n_branches, n_out).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each branch's layer to its part of ``x``."""
+        rows = x.transpose(0, 1).flatten(1, -2)  # (M, B * ..., n_in)
+        out = rows @ self.weight if self.bias is None else torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight)
+        return out.unflatten(1, (x.shape[0], *x.shape[2:-1])).transpose(0, 1)
+
+
 def _pool(level: Tensor, n_segments: int) -> Tensor:
-    """Mean over each of ``n_segments`` stretches of time; one whole stretch is the common case and the cheapest."""
-    return level.mean(-1, keepdim=True) if n_segments == 1 else nn.functional.adaptive_avg_pool1d(level, n_segments)
+    """Mean over each of ``n_segments`` equal stretches of time (B, D, T) -> (B, D, S); what is over at the end is left out.
+
+    A level shorter than the segments repeats its samples.
+    """
+    length = level.shape[-1]
+    if length < n_segments:
+        level = level.repeat_interleave(-(-n_segments // length), -1)
+        length = level.shape[-1]
+    size = length // n_segments
+    return level[..., : size * n_segments].unflatten(-1, (n_segments, size)).mean(-1)

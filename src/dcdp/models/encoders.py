@@ -18,6 +18,12 @@ def _norm(n: int) -> nn.Module:
     return nn.GroupNorm(max(1, n // _GROUP_WIDTH), n)
 
 
+def _halve(h: Tensor) -> Tensor:
+    """Mean of neighbours in time (an odd last sample is left out); several times faster than pooling on a CPU."""
+    even = h.shape[-1] // 2 * 2
+    return (h[..., 0:even:2] + h[..., 1:even:2]) * 0.5
+
+
 class _ConvUnit(nn.Sequential):
     """Convolution, normalisation, GELU: the unit both paths are made of."""
 
@@ -71,7 +77,7 @@ class _StagedEncoder(nn.Module):
         features, h = [], self.stem(x)
         for k, stage in enumerate(self.stages):
             if k and h.shape[-1] > 1:
-                h = nn.functional.avg_pool1d(h, 2, ceil_mode=True)
+                h = _halve(h)
             h = stage(h)
             features.append(h)
         return features

@@ -61,10 +61,10 @@ class NetworkConfig:
 
 PRESETS = {
     "base": NetworkConfig(
-        "base", "set", (32, 48, 64), 128, 5, 64, 64, (4, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1,
+        "base", "set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1,
     ),
-    "tiny": NetworkConfig("tiny", "set", (12, 16, 24), 32, 5, 24, 32, (4, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
-    "paper": NetworkConfig("paper", "paper", (32, 48, 64), 0, 5, 64, 64, (4, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0),
+    "tiny": NetworkConfig("tiny", "set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
+    "paper": NetworkConfig("paper", "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0),
 }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def resolve_network(config: NetworkConfig) -> NetworkConfig:
     if not full.widths and not full.statistics_width:
         raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
     if "widths" in given and "segments" not in given:
-        full = replace(full, segments=(4, *(1,) * len(full.widths))[-max(len(full.widths), 1) :])
+        full = replace(full, segments=(2, *(1,) * len(full.widths))[-max(len(full.widths), 1) :])
     if len(full.segments or ()) != max(len(full.widths), 1):
         raise ConfigError(
             f"network.segments must have {max(len(full.widths), 1)} entries (one a contrast stage)",
