@@ -74,7 +74,7 @@ def main() -> None:
         config = override(config, assignment)
     source = load(options.data)
     windows = cut_windows(source.store, config.windows)
-    how = resolve_network(config.network).branch_by or "set"
+    how = resolve_network(config.network).branch_by
     layouts = lay_out(source.spec, branches_by(source.spec, how, source.branches), config.windows.window_s)
     train = Batches(source.store, windows, layouts).usable()
     plain = replace(config, objective=replace(config.objective, contrast=0.0), modulation=OFF)

@@ -45,14 +45,14 @@ def folds_of(source: DataSource, which: str) -> tuple[Split, ...]:
 def validation_score(source: DataSource, windows: Windows, split: Split, config: RunConfig, seed: int) -> dict[str, float]:
     """Train to the last epoch; return macro-F1 of the validation subjects, joint and by branch head."""
     torch.manual_seed(seed)
-    branches = branches_by(source.spec, resolve_network(config.network).branch_by or "set", source.branches)
+    branches = branches_by(source.spec, resolve_network(config.network).branch_by, source.branches)
     layouts = lay_out(source.spec, branches, config.windows.window_s)
     network = build_network(layouts, len(windows.label_set), config.network)
     parts = split.parts(windows)
     train = Batches(source.store, windows.take(parts["train"]), layouts).usable()
     held = Batches(source.store, windows.take(parts["validation"]), layouts).usable()
     result = fit(network, train, config.training, config.objective, config.modulation, config.augment,
-                 branch_dropout=resolve_network(config.network).branch_dropout or 0.0, seed=seed)  # fmt: skip
+                 branch_dropout=resolve_network(config.network).branch_dropout, seed=seed)  # fmt: skip
     out = infer(network, held)
     label, subject = held.windows.label, held.windows.subject
     scores = {"joint": subject_macro_f1(label, out.probability(), subject)}

@@ -70,7 +70,7 @@ def file(tmp_path: Path, content: bytes) -> Path:
 
 
 def rewritten(content: bytes, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None], path: Path) -> Path:
-    """Write the file with another header and other tensors, and a digest that fits them: nothing but its sense is bad."""
+    """Write the file with another header and other tensors, and a digest that fits them: only its sense is bad."""
     path.write_bytes(content)
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["dcdp"])
@@ -139,7 +139,9 @@ def test_a_cut_file_is_refused(share: float, file: Path, content: bytes) -> None
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_a_flipped_bit_is_refused(content: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_flipped_bit_is_refused(
+    content: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     header = 8 + struct.unpack("<Q", content[:8])[0]
     in_header = data.draw(st.booleans())
     place = data.draw(st.integers(0, header - 1) if in_header else st.integers(header, len(content) - 1))
@@ -185,7 +187,7 @@ def test_a_header_with_a_wrong_part_is_refused(key: str, value: Any, content: by
             header[key] = value
 
     path = tmp_path / "bundle.safetensors"
-    if key == "provenance" and value in ([], {"odd": 1}) or (key, value) == ("temperature", 7):
+    if (key == "provenance" and value in ([], {"odd": 1})) or (key, value) == ("temperature", 7):
         assert load_bundle(rewritten(content, change, path)).spec == SPEC  # fits
     else:
         with pytest.raises(BundleError, match=r"whole dcdp model file.*bundle\.safetensors"):
@@ -257,7 +259,7 @@ def test_weights_that_are_not_the_networks_are_refused(spoil: str, content: byte
         else:
             tensors[name][0] = float(spoil.replace("infinity", "inf"))
 
-    with pytest.raises(BundleError, match="joint.1.bias|extra"):
+    with pytest.raises(BundleError, match=r"joint\.1\.bias|extra"):
         load_bundle(rewritten(content, change, tmp_path / "bundle.safetensors"))
 
 

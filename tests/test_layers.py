@@ -26,7 +26,6 @@ FLOORS = {
     "evaluation": 5,
     "prediction": 5,
     "training": 5,
-    "api": 7,
     "augmentation": 4,
     "batches": 4,
     "bundle": 4,

@@ -219,7 +219,8 @@ def _compare(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
     """Refuse tensors that are not those of the network, by name and shape."""
     strange = sorted(set(found) ^ set(expected))
     if strange:
-        raise BundleError("the weights must be those of the network", f"{strange[0]} in one alone", "Train again.")
+        how = "surplus" if strange[0] in found else "missing"
+        raise BundleError("the weights must be those of the network", f"'{strange[0]}' {how}", "Train again.")
     for name, tensor in expected.items():
         shape = tuple(found[name].get_shape())
         if shape != tuple(tensor.shape):

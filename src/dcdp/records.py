@@ -60,7 +60,7 @@ class Signal:
             raise DataError("channels must be named once each", f"{self.channels}", "Name every column, once.")
 
     def n_samples(self, duration_s: float) -> int:
-        """Samples of a stretch of ``duration_s``, the nearest whole number and at least 1.
+        """Return the samples of a stretch of ``duration_s``: the nearest whole number and at least 1.
 
         Examples
         --------

@@ -38,8 +38,9 @@ class TrainingConfig:
 
     Attributes
     ----------
-    epochs
-        Most passes over the training windows; the learning rate's schedule spans them.
+    epochs, max_steps
+        Most passes over the training windows, and most steps: a large set is passed over less often. The learning
+        rate's schedule spans what comes out.
     patience
         Epochs without a better validation score before training stops.
     batch_size
@@ -65,6 +66,7 @@ class TrainingConfig:
     """
 
     epochs: int = 20
+    max_steps: int = 1500
     patience: int = 8
     batch_size: int = 128
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -80,7 +82,7 @@ class TrainingConfig:
     refit: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "patience", "batch_size", "accumulate", "normaliser_windows"):
+        for name in ("epochs", "max_steps", "patience", "batch_size", "accumulate", "normaliser_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1", getattr(self, name), "Give a whole number.")
         for name in ("warmup", "average"):
@@ -161,8 +163,9 @@ def fit(
     loop = _Loop(network, train, config, modulation, seed, folder)
     state = loop.begin(resume, run)
     steps_per_epoch = max(1, len(train) // config.batch_size)
-    total_steps = config.epochs * steps_per_epoch
-    last_epoch = min(config.epochs, stop_epoch or config.epochs)
+    epochs = max(1, min(config.epochs, round(config.max_steps / steps_per_epoch)))
+    total_steps = epochs * steps_per_epoch
+    last_epoch = min(epochs, stop_epoch or epochs)
     forward = torch.compile(network) if config.compile else network
     started, done_before = time.perf_counter(), state.step
 

@@ -97,7 +97,9 @@ def test_predict_names_bouts_and_writes_windows(
     assert windows.columns == ["time_s", "label", "probability"]
     assert set(windows["label"]) <= set(result["labels"])
     assert windows["probability"].is_between(1 / len(result["labels"]) - 1e-6, 1).all()
-    assert set(figures(capsys.readouterr().out)) & set(result["labels"])
+    said = capsys.readouterr().out
+    assert set(figures(said)) & set(result["labels"])
+    assert "sensors used: acc\n" in said
 
 
 @pytest.mark.slow
@@ -140,7 +142,11 @@ def test_a_finished_run_is_neither_trained_over_nor_touched(run: Path, capsys: p
 
 
 def recording(seconds: int) -> pl.DataFrame:
-    """Return a wrist accelerometer at 50 Hz [m/s2], as a user would export it."""
+    """Return the accelerometers of the body at 50 Hz [m/s2], as a user would export them."""
     time = np.arange(seconds * 50) / 50
-    waves = {f"wrist_acc_{axis}": np.sin(2 * np.pi * time + phase) for phase, axis in enumerate("xyz")}
-    return pl.DataFrame({"time_s": time, **waves, "remark": "x"}).with_columns(pl.col("wrist_acc_z") + 9.81)
+    waves = {
+        f"{placement}_acc_{axis}": np.sin(2 * np.pi * time + phase) + 9.81 * (axis == "z")
+        for placement in ("wrist", "chest", "ankle")
+        for phase, axis in enumerate("xyz")
+    }
+    return pl.DataFrame({"time_s": time, **waves, "remark": "x"})

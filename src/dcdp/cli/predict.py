@@ -19,7 +19,8 @@ def predict(bundle: Path, file: Path, /, *, rate_hz: float | None = None, out: P
     bundle
         Model file that dcdp train wrote.
     file
-        Recording as CSV, TSV or Parquet: a column for each channel (see dcdp info BUNDLE), and time_s [s].
+        Recording as CSV, TSV or Parquet: a column for each channel (see dcdp info BUNDLE), perhaps with a unit,
+        such as "waist_acc_x [g]"; and time_s [s].
     rate_hz
         Sampling rate of the file [Hz], if it has no column time_s.
     out
@@ -33,6 +34,7 @@ def predict(bundle: Path, file: Path, /, *, rate_hz: float | None = None, out: P
         [bout.label, float(bout.start_s), float(bout.stop_s), float(bout.stop_s - bout.start_s)]
         for bout in prediction.bouts
     ]
+    print_lines(f"sensors used: {', '.join(prediction.branches_used)}", *prediction.notes, "")
     print_table(["activity", "from [s]", "to [s]", "lasting [s]"], rows)
     if out is not None:
         write_windows(prediction, out)

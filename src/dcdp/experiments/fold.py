@@ -144,7 +144,7 @@ def train_fold(
     }
     bundle = Bundle(
         network.cpu(), source.spec, _branches(request), request.windows.label_set, config.windows,
-        resolve_network(config.network), temperature, provenance,
+        config.network, temperature, provenance,
     )  # fmt: skip
     return bundle, trained
 
@@ -194,7 +194,7 @@ def _fit(
     validation = _batches(request, "validation", network)
     trained = fit(
         network, train, config.training, config.objective, config.modulation, config.augment,
-        branch_dropout=resolve_network(config.network).branch_dropout or 0.0,
+        branch_dropout=resolve_network(config.network).branch_dropout,
         seed=request.seed,
         validate=(lambda net: _validate(net, validation)) if stop_epoch is None else None,
         stop_epoch=stop_epoch, folder=folder, resume=resume, progress=progress,
@@ -222,7 +222,7 @@ def _temperature(network: DualPath, validation: Batches) -> float:
 
 
 def _branches(request: FoldRequest) -> tuple[Branch, ...]:
-    how = resolve_network(request.config.network).branch_by or "set"
+    how = resolve_network(request.config.network).branch_by
     return branches_by(request.source.spec, how, request.source.branches)
 
 

@@ -209,7 +209,10 @@ def _prepare(request: RunRequest, config: RunConfig, bar: Progress | None) -> _P
 def _load(
     name: str, data: Path | None, cache: Path | None, verify: bool, config: RunConfig, bar: Progress | None
 ) -> DataSource:
-    return load(name, data, cache=cache, verify=verify, gap_s=config.windows.gap_s, body=config.body, progress=_reporter(bar, "reading"))
+    return load(
+        name, data, cache=cache, verify=verify, gap_s=config.windows.gap_s, body=config.body,
+        progress=_reporter(bar, "reading"),
+    )  # fmt: skip
 
 
 def _run_folds(

@@ -82,7 +82,10 @@ class BranchEncoder(nn.Module):
             n = self.statistics.n_features
             self.quantile_normaliser = QuantileNormaliser(n)
             self.read = nn.Sequential(
-                nn.Linear(n * (1 + N_RAMPS), statistics_width), nn.LayerNorm(statistics_width), nn.GELU(), nn.Dropout(dropout)
+                nn.Linear(n * (1 + N_RAMPS), statistics_width),
+                nn.LayerNorm(statistics_width),
+                nn.GELU(),
+                nn.Dropout(dropout),
             )
             self.embedding_width += statistics_width
 
@@ -92,7 +95,7 @@ class BranchEncoder(nn.Module):
         if self.waveform is not None:
             self.channel_normaliser.fit(x)
         if self.statistics is not None:
-            self.quantile_normaliser.fit(torch.cat([self.statistics(part) for part in x.split(512)]))
+            self.quantile_normaliser.fit(torch.cat([self.statistics(part) for part in torch.split(x, 512)]))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T)."""

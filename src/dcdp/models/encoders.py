@@ -61,7 +61,8 @@ class _DenseStage(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         for unit in self.units:
             h = torch.cat([h, unit(h)], 1)
-        return self.transition(h)
+        out: Tensor = self.transition(h)
+        return out
 
 
 class _StagedEncoder(nn.Module):

@@ -11,7 +11,16 @@ from dcdp.models.branch import BranchEncoder
 from dcdp.models.dual_path import DualPath
 from dcdp.records import Branch, SignalSpec
 
-__all__ = ["PRESETS", "BranchLayout", "NetworkConfig", "branches_by", "build_network", "lay_out", "resolve_network"]
+__all__ = [
+    "PRESETS",
+    "BranchLayout",
+    "NetworkConfig",
+    "NetworkShape",
+    "branches_by",
+    "build_network",
+    "lay_out",
+    "resolve_network",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,8 @@ class NetworkConfig:
     dropout, joint_dropout
         Of the two halves of an embedding, and before the joint head.
     channel_dropout, feature_dropout, path_dropout, branch_dropout
-        Probability in training that a channel, a single statistic, one of a branch's two paths, a whole branch is hidden.
+        Probability in training that a channel, a single statistic, one of a branch's two paths, or a whole
+        branch is hidden.
     """
 
     preset: Literal["tiny", "base", "paper"] = "base"
@@ -59,13 +69,30 @@ class NetworkConfig:
     branch_dropout: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """A `NetworkConfig` with nothing left out."""
+
+    branch_by: str
+    widths: tuple[int, ...]
+    statistics_width: int
+    kernel: int
+    width: int
+    projection: int
+    segments: tuple[int, ...]
+    dropout: float
+    joint_dropout: float
+    channel_dropout: float
+    feature_dropout: float
+    path_dropout: float
+    branch_dropout: float
+
+
 PRESETS = {
-    "base": NetworkConfig(
-        "base", "set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1,
-    ),
-    "tiny": NetworkConfig("tiny", "set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
-    "paper": NetworkConfig("paper", "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0),
-}  # fmt: skip
+    "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
+    "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
+    "paper": NetworkShape("paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +113,34 @@ class BranchLayout:
     def vectors(self) -> tuple[tuple[int, str], ...]:
         """First channel and placement of every signal that is a vector."""
         first = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
-        return tuple(v for v, size in zip(zip(first, self.placements, strict=True), self.sizes, strict=True) if size == 3)
+        signals = zip(first, self.placements, self.sizes, strict=True)
+        return tuple((channel, placement) for channel, placement, size in signals if size == 3)
 
 
-def resolve_network(config: NetworkConfig) -> NetworkConfig:
-    """Fill what is left out from the preset, and check it."""
-    base = PRESETS[config.preset]
-    given = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) is not None}
-    full = replace(base, **given)
-    assert full.widths is not None
-    assert full.segments is not None
-    assert full.statistics_width is not None
-    if not full.widths and not full.statistics_width:
-        raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
+def resolve_network(config: NetworkConfig) -> NetworkShape:
+    """Fill what is left out from the preset, and check it.
+
+    Raises
+    ------
+    ConfigError
+        If a branch would have no path, a probability is none, or segments do not fit the stages.
+    """
+    given = {f.name: getattr(config, f.name) for f in fields(NetworkShape) if getattr(config, f.name) is not None}
+    shape = replace(PRESETS[config.preset], **given)
+    n_stages = max(len(shape.widths), 1)
     if "widths" in given and "segments" not in given:
-        full = replace(full, segments=(2, *(1,) * len(full.widths))[-max(len(full.widths), 1) :])
-    if len(full.segments or ()) != max(len(full.widths), 1):
+        shape = replace(shape, segments=(2, *(1,) * n_stages)[-n_stages:])
+    if not shape.widths and not shape.statistics_width:
+        raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
+    if len(shape.segments) != n_stages:
         raise ConfigError(
-            f"network.segments must have {max(len(full.widths), 1)} entries (one a contrast stage)",
-            full.segments, "Give one number of time segments a stage.",
+            f"network.segments must have {n_stages} entries (one a contrast stage)",
+            shape.segments, "Give one number of time segments a stage.",
         )  # fmt: skip
     for name in ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout"):
-        if not 0 <= getattr(full, name) < 1:
-            raise ConfigError(f"network.{name} must be in [0, 1)", getattr(full, name), "Give a probability.")
-    return full
+        if not 0 <= getattr(shape, name) < 1:
+            raise ConfigError(f"network.{name} must be in [0, 1)", getattr(shape, name), "Give a probability.")
+    return shape
 
 
 def branches_by(spec: SignalSpec, how: str, declared: Sequence[Branch]) -> tuple[Branch, ...]:
@@ -174,15 +205,13 @@ def _lay_out_one(spec: SignalSpec, branch: Branch, window_s: float) -> BranchLay
 
 def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: NetworkConfig) -> DualPath:
     """Return an untrained network; its normalisers still have to be fitted."""
-    c = resolve_network(config)
-    assert c.widths is not None
+    shape = resolve_network(config)
     encoders = {
         layout.branch.name: BranchEncoder(
             layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
-            [first for first, _ in layout.vectors],
-            c.widths, c.statistics_width or 0, c.kernel or 5, c.dropout or 0.0, c.channel_dropout or 0.0,
-            c.feature_dropout or 0.0, c.path_dropout or 0.0,
+            [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
+            shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
         )
         for layout in layouts
     }  # fmt: skip
-    return DualPath(encoders, n_classes, c.width or 64, c.projection or 64, c.segments or (1,), c.joint_dropout or 0.0)
+    return DualPath(encoders, n_classes, shape.width, shape.projection, shape.segments, shape.joint_dropout)

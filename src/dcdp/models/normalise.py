@@ -1,4 +1,4 @@
-"""Bring channels and statistics to a common scale with constants fitted on training subjects and kept in the network."""
+"""Bring channels and statistics to a common scale, by constants fitted on training subjects and kept in the network."""
 
 from __future__ import annotations
 
@@ -88,4 +88,4 @@ class QuantileNormaliser(nn.Module):
         """Return normal scores (B, F), within +-2.9, and ramps (B, F, 8) within +-0.5."""
         ramp = ((features.unsqueeze(-1) - self.low) * self.inverse_width).clamp(0, 1)
         score = self.base + (ramp * self.rise).sum(-1)
-        return score, ramp.unflatten(-1, (-1, _PER_RAMP)).mean(-1) - 0.5
+        return score, ramp.view(*ramp.shape[:2], N_RAMPS, _PER_RAMP).mean(-1) - 0.5
