@@ -29,12 +29,12 @@ from dcdp.signals.windows import cut_windows
 from dcdp.training import fit
 
 VARIANTS = {
-    "off": {"alpha": 0.0, "beta": 0.0, "momentum": 0.0},
-    "brake": {"alpha": 1.0, "beta": 0.0, "momentum": 0.0},
-    "brake and lift": {"alpha": 1.0, "beta": 1.0, "momentum": 0.0},
-    "strong brake": {"alpha": 3.0, "beta": 0.0, "momentum": 0.0},
-    "strong brake and lift": {"alpha": 3.0, "beta": 1.0, "momentum": 0.0},
-    "brake, lift, momentum": {"alpha": 1.0, "beta": 1.0, "momentum": 0.5},
+    "off": {"alpha": 0.0, "beta": 0.0},
+    "update: brake": {"alpha": 1.0, "beta": 0.0, "acts_on": "update"},
+    "update: brake and lift": {"alpha": 1.0, "beta": 1.0, "acts_on": "update"},
+    "own: brake and lift": {"alpha": 3.0, "beta": 19.0, "acts_on": "own"},
+    "own: brake": {"alpha": 1.0, "beta": 0.0, "acts_on": "own"},
+    "own: brake, mild lift": {"alpha": 1.0, "beta": 1.0, "acts_on": "own"},
 }
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="11,12,13,14,15")
-    parser.add_argument("--variants", default=",".join(VARIANTS))
+    parser.add_argument("--variants", default=";".join(VARIANTS))
     parser.add_argument("--dominance", type=float, default=1.0)
     parser.add_argument("--out", type=Path, default=Path("results/modulation.jsonl"))
     parser.add_argument("--set", action="append", default=[], dest="settings")
@@ -103,7 +103,7 @@ def main() -> None:
     cells = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     done = {(c["seed"], c["variant"]) for c in cells}
     for seed in map(int, options.seeds.split(",")):
-        for variant in options.variants.split(","):
+        for variant in options.variants.split(";"):
             if (seed, variant) not in done:
                 cell = run_cell(seed, variant, config, options.dominance)
                 cells.append(cell)

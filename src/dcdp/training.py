@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -179,7 +180,8 @@ def fit(
                 batch = _hide_branches(train.gather(index), branch_dropout)
                 batch.inputs.update(augment(batch.inputs, train.layouts, augmentation))
                 done = state.step / total_steps
-                outputs, parts = _backward(forward, batch, objective_config, done, config)
+                scaled = partial(forward, own_scale=loop.modulator.own_scale)
+                outputs, parts = _backward(scaled, batch, objective_config, done, config)
                 loop.modulator.observe(outputs.branch, batch.label, batch.present)
                 loop.modulator.modulate(_learning_rate(config, done))
                 if config.clip_norm:
@@ -223,13 +225,13 @@ class _Loop:
     ) -> None:
         self.network, self.train, self.config, self.seed = network, train, config, seed
         self.path = folder / "checkpoint.safetensors" if folder else None
-        encoders = dict(network.encoders.items())
-        groups = parameter_groups(network, encoders, config.learning_rate, config.weight_decay)
+        self.encoders, self.modulation = dict(network.encoders.items()), modulation
+        groups = parameter_groups(network, self.encoders, config.learning_rate, config.weight_decay)
         if config.optimizer == "adamw":
             self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, foreach=True)
         else:
             self.optimizer = torch.optim.SGD(groups, momentum=0.9, foreach=True)
-        self.modulator = Modulator(encoders, self.optimizer, modulation)
+        self.modulator = Modulator(self.encoders, self.optimizer, modulation)
         self.mean: dict[str, Tensor] = {}
         self.best: dict[str, Tensor] = {}
 
@@ -253,8 +255,10 @@ class _Loop:
         self.network.load_state_dict(tensors["network"])
         device = self.train.device
         self.mean, self.best = ({n: t.to(device) for n, t in tensors[group].items()} for group in ("mean", "best"))
-        self.modulator.load_state_dict(tensors["modulator"])
         _load_optimizer(self.optimizer, tensors["optimizer"])
+        # Loading gave the optimiser new groups; a modulator that held the old ones would scale nothing.
+        self.modulator = Modulator(self.encoders, self.optimizer, self.modulation)
+        self.modulator.load_state_dict(tensors["modulator"])
         return state
 
     @torch.no_grad()

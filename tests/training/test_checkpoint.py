@@ -66,14 +66,14 @@ def flip(data):
 
 @pytest.mark.parametrize(
     "spoil",
-    [cut, flip, lambda _: b"", lambda data: data[:40], lambda _: b"PK\x03\x04 something else altogether", bytes.swapcase],
+    [cut, flip, lambda _: b"", lambda data: data[:40], lambda _: b"PK\x03\x04 something else", bytes.swapcase],
     ids=["cut", "one bit", "empty", "header only", "another file", "header spoiled"],
 )
 def test_a_damaged_file_is_refused(spoil, tmp_path):
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, STATE, tensors())
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(BundleError, match="a checkpoint must be whole: got '.*c.safetensors"):
+    with pytest.raises(BundleError, match=r"a checkpoint must be whole: got '.*c\.safetensors"):
         load_checkpoint(path)
 
 

@@ -8,6 +8,7 @@
               1 + beta tanh(alpha (1 / rho_m - 1))   otherwise
     g_m    <- kappa_m g_m                            acts on the gradient (SGD)
     lr_m    = kappa_m lr                             acts on the update (all others)
+    g_m    <- g_m^joint + kappa_m g_m^own            acts on the own loss (any optimiser)
 
 Only the encoder of branch m is touched: no head, no fusion.
 
@@ -22,6 +23,10 @@ Every formula here is ours: the paper's equations are not known to us. What we d
 
 - On the update, the coefficient multiplies the learning rate of the branch, since an adaptive optimiser would divide a
   factor on the gradient out again. Momentum over gradients then averages ``g_m``, not ``kappa_m g_m``.
+- On the own loss, the coefficient multiplies the gradient of the branch's own head where it enters the encoder; the head
+  itself is not touched. A factor on the whole gradient or step of a branch changes how fast it goes, not where to: where
+  the joint loss has been satisfied by the leader, a laggard only drifts faster. This reading changes the direction, which no
+  optimiser divides out. It is the one that mends competition on the synthetic body (docs/findings.md).
 - Weight decay: torch's SGD adds it to the gradient after modulation, so under ``gradient`` it is not scaled;
   under ``update`` it is scaled with the rest of the step.
 - A branch that no window of the batch has keeps its confidence, which the others are still compared with, and gets
@@ -48,7 +53,7 @@ from dcdp.errors import BundleError, ConfigError, unknown_name
 
 __all__ = ["ModulationConfig", "Modulator"]
 
-ActsOn = Literal["auto", "gradient", "update"]
+ActsOn = Literal["auto", "own", "gradient", "update"]
 MomentumOn = Literal["gradient", "coefficient"]
 MEASURES = ("confidence", "discrepancy", "coefficient")
 
@@ -70,7 +75,8 @@ class ModulationConfig:
     momentum_on
         ``gradient``: mean over the encoders' gradients; ``coefficient``: mean over kappa only.
     acts_on
-        ``gradient`` (SGD only), ``update`` (the branch's learning rate) or ``auto``.
+        ``gradient`` (SGD only), ``update`` (the branch's learning rate), ``auto`` (the one of these that suits the
+        optimiser), or ``own``: what the encoder learns from its own head's loss, under any optimiser.
     """
 
     alpha: float = 1.0
@@ -145,6 +151,11 @@ class Modulator:
         self._sums += confidence_sums(branch_logits.detach(), label, present)
         self._observed = True
 
+    @property
+    def own_scale(self) -> Tensor | None:
+        """The coefficients (M,) for `DualPath.forward`, of the last step; None unless they act on the own loss."""
+        return self._table[2] if self.acts_on == "own" and self._config.alpha else None
+
     def set_learning_rate(self, base_lr: float) -> None:
         """Set the learning rate of every group, before any coefficient; for a schedule that is computed outside."""
         self._base_lr = [float(base_lr)] * len(self._base_lr)
@@ -164,16 +175,19 @@ class Modulator:
             self.set_learning_rate(base_lr)
         if self._observed:
             self._measure()
-        self.apply(self._table[2] if self.acts_on == "gradient" else self._numbers()[2])
+        self.apply(self._numbers()[2] if self.acts_on == "update" else self._table[2])
 
     def apply(self, coefficient: Tensor | Sequence[float]) -> None:
         """Scale every encoder by these coefficients (M,), whatever rule they come from; then momentum.
 
-        ``g_m <- kappa_m g_m`` or ``lr_m = kappa_m lr``; nothing but the encoders is touched.
+        ``g_m <- kappa_m g_m`` or ``lr_m = kappa_m lr``, or from the next step on ``g_m^joint + kappa_m g_m^own``;
+        nothing but the encoders is touched.
         """
         if self.acts_on == "gradient":
             for parameters, factor in zip(self._parameters, coefficient, strict=True):
                 scale_parameters(parameters, factor)
+        elif self.acts_on == "own":
+            self._table[2] = torch.as_tensor(coefficient)
         else:
             factors = coefficient.tolist() if isinstance(coefficient, Tensor) else coefficient
             self._scale_rates(factors)

@@ -92,7 +92,7 @@ def branch_groups(encoders: Mapping[str, nn.Module], optimizer: Optimizer) -> di
 
 
 def choose_target(acts_on: str, optimizer: Optimizer) -> str:
-    """Return ``gradient`` or ``update``: what the coefficient multiplies under this optimiser.
+    """Return ``own``, ``gradient`` or ``update``: what the coefficient multiplies under this optimiser.
 
     An adaptive optimiser divides by the running size of the gradient, which undoes a factor on the gradient; so
     ``auto`` is ``gradient`` for SGD and ``update`` for all others.
@@ -103,8 +103,8 @@ def choose_target(acts_on: str, optimizer: Optimizer) -> str:
         If the pair makes no sense.
     """
     name = type(optimizer).__name__
-    if acts_on not in ("auto", "gradient", "update"):
-        raise unknown_name("acts_on", acts_on, ("auto", "gradient", "update"))
+    if acts_on not in ("auto", "gradient", "own", "update"):
+        raise unknown_name("acts_on", acts_on, ("auto", "gradient", "own", "update"))
     if isinstance(optimizer, NOT_PROPORTIONAL):
         raise ConfigError("modulation needs an optimiser whose step is proportional to its learning rate", name,
                           "Take SGD or AdamW.")

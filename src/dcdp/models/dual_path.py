@@ -76,7 +76,13 @@ class DualPath(nn.Module):
         widths = [*first.stage_widths[:-1], first.embedding_width]
         self.project = nn.ModuleList(PerBranchLinear(n_branches, w, projection, bias=False) for w in widths)
 
-    def forward(self, inputs: Mapping[str, Tensor], present: Tensor, contrast: bool = False) -> Outputs:
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        present: Tensor,
+        contrast: bool = False,
+        own_scale: Tensor | None = None,
+    ) -> Outputs:
         """Encode, leave out what is absent, fuse, and classify.
 
         Parameters
@@ -87,12 +93,16 @@ class DualPath(nn.Module):
             (B, M) bool, True where the branch was recorded.
         contrast
             Whether to compute the stage embeddings.
+        own_scale
+            (M,) factors on the gradient that each branch's own head sends into its encoder; None is 1. Values do
+            not change.
         """
         encoded = [self.encoders[name](inputs[name]) for name in self.branches]
         own = torch.stack([embedding for _, embedding in encoded], 1)
         embedding = self.fuse(own) * present.unsqueeze(-1)
         stages = self._stages([features for features, _ in encoded], own) if contrast else ()
-        return Outputs(self.classify(embedding, present), self.heads(own), stages, embedding)
+        seen = own if own_scale is None else _scale_gradient(own, own_scale[:, None])
+        return Outputs(self.classify(embedding, present), self.heads(seen), stages, embedding)
 
     def classify(self, embedding: Tensor, present: Tensor) -> Tensor:
         """Return joint logits (B, K) of branch embeddings (B, M, E), using the branches of ``present`` (B, M) alone.
@@ -104,13 +114,14 @@ class DualPath(nn.Module):
         return self.joint((embedding * (mask * share).unsqueeze(-1)).flatten(1))
 
     def _stages(self, features: list[list[Tensor]], own: Tensor) -> tuple[Tensor, ...]:
-        levels: list[Tensor] = []
-        for k, (n_segments, project) in enumerate(zip(self.segments, self.project, strict=True)):
-            last = k == len(self.project) - 1
-            pooled = own if last else torch.stack([_pool(f[k], n_segments) for f in features], 1).transpose(2, 3)
-            level = project(pooled.unsqueeze(2) if last else pooled)
-            levels.append(nn.functional.normalize(level, dim=-1))
-        return tuple(levels)
+        waveform = [
+            torch.stack([_pool(branch[k], n_segments) for branch in features]).transpose(0, 1)
+            for k, n_segments in enumerate(self.segments[:-1])
+        ]
+        pooled = [*waveform, own.unsqueeze(2)]
+        return tuple(
+            nn.functional.normalize(project(level), dim=-1) for project, level in zip(self.project, pooled, strict=True)
+        )
 
 
 class PerBranchLinear(nn.Module):
@@ -132,8 +143,13 @@ class PerBranchLinear(nn.Module):
         return out.unflatten(1, (x.shape[0], *x.shape[2:-1])).transpose(0, 1)
 
 
+def _scale_gradient(x: Tensor, factor: Tensor) -> Tensor:
+    """Return ``x`` itself, whose gradient comes back multiplied."""
+    return x.detach() + factor * (x - x.detach())
+
+
 def _pool(level: Tensor, n_segments: int) -> Tensor:
-    """Mean over each of ``n_segments`` equal stretches of time (B, D, T) -> (B, D, S); what is over at the end is left out.
+    """Mean over each of ``n_segments`` equal stretches of time (B, D, T) -> (B, S, D); what is over at the end is left out.
 
     A level shorter than the segments repeats its samples.
     """
@@ -142,4 +158,7 @@ def _pool(level: Tensor, n_segments: int) -> Tensor:
         level = level.repeat_interleave(-(-n_segments // length), -1)
         length = level.shape[-1]
     size = length // n_segments
-    return level[..., : size * n_segments].unflatten(-1, (n_segments, size)).mean(-1)
+    if length % n_segments:  # a slice of everything would cost its backward pass a copy
+        level = level[..., : size * n_segments]
+    # The gradient of a sum is a view, that of a mean a copy as large as the level.
+    return level.unflatten(-1, (n_segments, size)).sum(-1).transpose(1, 2) * (1 / size)

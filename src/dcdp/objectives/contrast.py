@@ -29,10 +29,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dcdp.errors import ConfigError, unknown_name
 
@@ -187,65 +188,99 @@ def stage_loss(
     Other segments of the anchor's own window stay negatives of the ``segment`` stage under ``other_activity`` too:
     telling them apart is what the stage is for.
     """
-    n_branches = embedding.shape[1]
-    if n_branches < 2:
+    if embedding.shape[1] < 2:
         return _no_loss(embedding)
     z = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-    z = z.masked_fill(~present[..., None, None], 0.0).transpose(0, 1)
-    seen = present.t().to(z.dtype)
-    mate, has_mate = _positives(z, seen, label, positives)
-    left, right = torch.triu_indices(n_branches, n_branches, offset=1, device=z.device)
+    with torch.no_grad():
+        pulls, rivals = _masks(label, embedding.shape[2], z.dtype, positives, negatives)
+    loss: Tensor = _PairContrast.apply(z, present, pulls, rivals, temperature)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _masks(
+    label: Tensor, n_segments: int, dtype: torch.dtype, positives: Positives, negatives: Negatives
+) -> tuple[Tensor, Tensor | None]:
+    """Return (N, N) masks over places, N = B*S: 1 for a positive, 1 for a candidate (None: every place is one)."""
+    n_windows = len(label)
+    same = label[:, None] == label if "activity" in (positives, negatives.removeprefix("other_")) else None
+    window = torch.eye(n_windows, dtype=torch.bool, device=label.device)
+    if same is not None and positives == "activity":
+        return _over_places(same, n_segments, dtype), None
     # Windows of the anchor's activity are left out as negatives, never as positives.
-    rivals = label if negatives == "other_activity" and positives != "activity" else None
-    scale_left, scale_right = _log_scales(z[left] / temperature, z[right], seen[left], seen[right], rivals)
-    pull_left, pull_right = (z[left] * mate[right]).sum(-1), (z[right] * mate[left]).sum(-1)
-    counted_left, counted_right = seen[left] * has_mate[right], seen[right] * has_mate[left]
-    there = _mean_anchor(scale_left - pull_left / temperature, counted_left)
-    back = _mean_anchor(scale_right - pull_right / temperature, counted_right)
-    # One way has an anchor with a positive exactly if the other way has one: being a positive is mutual.
-    n_pairs = counted_left.any(dim=1).sum()
-    return (there + back).sum() / (2 * n_pairs.clamp(min=1))
-
-
-def _positives(z: Tensor, seen: Tensor, label: Tensor, positives: str) -> tuple[Tensor, Tensor]:
-    """Return the mean embedding of each place's positives in each branch, and whether there are any.
-
-    ``z`` is (M, B, S, D) with zeros where absent, ``seen`` (M, B); the mean is (M, B, S or 1, D), the other (M, B).
-    """
+    rivals = None if same is None else _over_places(~same | window, n_segments, dtype)
     if positives == "segment":
-        return z, seen
-    window = z.mean(dim=2)
-    if positives == "window":
-        return window[:, :, None], seen
-    same = (label[:, None] == label).to(z.dtype)
-    count = seen @ same
-    return ((same @ window) / count.clamp(min=1)[..., None])[:, :, None], (count > 0).to(z.dtype)
+        return torch.eye(n_windows * n_segments, dtype=dtype, device=label.device), rivals
+    return _over_places(window, n_segments, dtype), rivals
 
 
-def _log_scales(
-    left: Tensor, right: Tensor, seen_left: Tensor, seen_right: Tensor, label: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Return ``log sum_c exp(similarity)`` of every anchor of the left and of the right branches, each (P, B, S).
+def _over_places(windows: Tensor, n_segments: int, dtype: torch.dtype) -> Tensor:
+    """Return what holds between windows (B, B) for all their places (B*S, B*S)."""
+    n_windows = len(windows)
+    places = windows[:, None, :, None].expand(-1, n_segments, -1, n_segments)
+    return places.reshape(n_windows * n_segments, -1).to(dtype)
 
-    Both ways share one matrix of exponentials (P, N, N), N = B*S: no maximum needs to be subtracted, for a cosine over
-    the lowest temperature that is allowed fits float32. Given labels, other windows of the same label do not count.
+
+class _PairContrast(torch.autograd.Function):
+    """The loss of one stage and its gradient, which has a closed form several times cheaper than autograd's.
+
+    With the similarities ``s_ac = z_m[a] . z_n[c] / tau`` of a pair of branches, and u, v the weights of the anchors
+    of either branch in the mean::
+
+        dL / ds_ac = (u_a exp(s_ac) / sum_c' exp(s_ac') + v_c exp(s_ac) / sum_a' exp(s_a'c))  -  (u_a / |P(a)| + v_c / |P(c)|)
+
+    where the last bracket counts for positives alone. Both ways share one matrix of exponentials (P, N, N) over
+    the places N = B*S of the pairs P: no maximum needs to be subtracted, for a cosine over the lowest temperature
+    that is allowed fits float32. In the shapes below, 2 stands for the two branches of a pair.
     """
-    n_segments = left.shape[2]
-    places_left, places_right = (seen.repeat_interleave(n_segments, dim=1) for seen in (seen_left, seen_right))
-    mass = (left.flatten(1, 2) @ right.flatten(1, 2).mT).exp()
-    if label is not None:
-        rival = (label[:, None] != label) | torch.eye(len(label), dtype=torch.bool, device=label.device)
-        mass = mass * rival.to(mass.dtype).repeat_interleave(n_segments, 0).repeat_interleave(n_segments, 1)
-    scale_left = mass @ places_right[..., None]
-    scale_right = places_left[:, None] @ mass
-    return tuple(  # type: ignore[return-value]
-        scale.where(scale > 0, 1.0).log().view(left.shape[:3]) for scale in (scale_left, scale_right)
-    )
+
+    @staticmethod
+    def forward(
+        ctx: Any, embedding: Tensor, present: Tensor, positive: Tensor, rival: Tensor | None, temperature: float
+    ) -> Tensor:
+        n_windows, n_branches, n_segments, _ = embedding.shape
+        absent = ~present.t()[:, :, None].expand(-1, -1, n_segments).flatten(1)  # (M, N)
+        z = embedding.transpose(0, 1).flatten(1, 2).masked_fill(absent[..., None], 0.0)
+        seen = (~absent).to(z.dtype)
+        pairs = torch.triu_indices(n_branches, n_branches, offset=1, device=z.device)
+        weight, share = _anchor_weights(seen, positive, pairs)
+        left, right = z[pairs]
+        similarity = (left @ right.mT).div_(temperature)
+        pull = positive * _outer_sum(share)  # 0 . z where one side is absent
+        mass = similarity.exp() if rival is None else similarity.exp().mul_(rival)
+        seen_left, seen_right = seen[pairs]
+        scale = torch.stack([(mass @ seen_right[..., None])[..., 0], (seen_left[:, None] @ mass)[:, 0]])
+        scale = scale.where(scale > 0, 1.0)
+        loss = (weight * scale.log()).sum() - pull.mul(similarity).sum()
+        if ctx.needs_input_grad[0]:
+            slope = torch.addcmul(-pull, mass, _outer_sum(weight / scale)).div_(temperature)
+            slopes = torch.stack([slope @ right, slope.mT @ left]).flatten(0, 1)
+            gradient = torch.zeros_like(z).index_add_(0, pairs.flatten(), slopes).masked_fill_(absent[..., None], 0.0)
+            ctx.save_for_backward(gradient.unflatten(1, (n_windows, n_segments)).transpose(0, 1))
+        return loss
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, None, None, None, None]:
+        return ctx.saved_tensors[0] * grad_loss, None, None, None, None
 
 
-def _mean_anchor(loss: Tensor, counted: Tensor) -> Tensor:
-    """Return the mean (P,) of the losses (P, B, S) over the windows that count (P, B); 0 if none does."""
-    return (loss.mean(dim=2) * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+def _anchor_weights(seen: Tensor, positive: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weight of each anchor in the loss, and that weight over the number of its positives, both (2, P, N).
+
+    ``seen`` is (M, N); an anchor counts if its branch is present and the other branch has a positive for it.
+    """
+    n_positives = (seen @ positive)[pairs.flip(0)]
+    counted = seen[pairs] * (n_positives > 0)
+    n_counted = counted.sum(-1, keepdim=True)
+    # One way has an anchor with a positive exactly if the other way has one: being a positive is mutual.
+    n_pairs = (n_counted[0] > 0).sum().clamp(min=1)
+    weight = counted / (n_counted.clamp(min=1) * (2 * n_pairs))
+    return weight, weight / n_positives.clamp(min=1)
+
+
+def _outer_sum(values: Tensor) -> Tensor:
+    """Return ``left_a + right_c`` (P, N, N) of values (2, P, N)."""
+    return values[0, :, :, None] + values[1, :, None, :]
 
 
 def _no_loss(embedding: Tensor) -> Tensor:

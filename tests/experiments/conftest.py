@@ -1,0 +1,39 @@
+"""One small finished run of the built-in body, for all tests that only read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcdp.config import RunConfig
+from dcdp.data.synthetic import BodyConfig
+from dcdp.experiments.run import RunRequest, train_run
+from dcdp.models.network import NetworkConfig
+from dcdp.training import TrainingConfig
+
+
+@pytest.fixture(scope="session")
+def make_config() -> Callable[..., RunConfig]:
+    """Return ``make(**training)``: four people with two sensors at the wrist, a tiny network, two epochs."""
+
+    def make(**training: Any) -> RunConfig:
+        body = BodyConfig(
+            n_subjects=4, minutes_per_subject=2.5, recordings_per_subject=1, placements=("wrist",),
+            modalities=("acc", "gyr"),
+        )  # fmt: skip
+        return RunConfig(
+            network=NetworkConfig("tiny"), body=body, training=TrainingConfig(**{"epochs": 2, "batch_size": 24} | training)
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, make_config: Callable[..., RunConfig]) -> tuple[Path, dict[str, Any]]:
+    """Return the folder and the result of two folds with a forest beside them. Read only."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    result = train_run(RunRequest("synthetic", out, folds="1,3", seed=5, peers=("forest",)), make_config())
+    return out, result
