@@ -1,6 +1,6 @@
 """Time a training step with and without contrast, modulation and momentum, side by side in one process.
 
-    python benchmarks/bench_training_cost.py [--data hapt|dsads|uschad|synthetic] [--rounds 30] [--profile] [--set key=value]
+    python benchmarks/bench_training_cost.py [--data hapt|dsads|uschad|synthetic] [--rounds 30] [--profile] [--set K=V]
 
 The variants take turns, step by step, so that a busy machine disturbs all of them alike; ratios are of
 medians of processor time. Real sets are read from the cache or from $DCDP_DATA.

@@ -19,14 +19,14 @@ import torch
 
 from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
+from dcdp.evaluation import subject_macro_f1
 from dcdp.experiments.source import DataSource, load
 from dcdp.inference import infer, softmax
-from dcdp.evaluation import subject_macro_f1
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
 from dcdp.records import Windows
 from dcdp.settings import override
 from dcdp.signals.windows import cut_windows
-from dcdp.splits import Split, make_folds
+from dcdp.splits import Split, drop_copies, make_folds
 from dcdp.training import fit
 
 
@@ -42,12 +42,15 @@ def folds_of(source: DataSource, which: str) -> tuple[Split, ...]:
     return tuple(folds[int(i) - 1] for i in which.split(","))
 
 
-def validation_score(source: DataSource, windows: Windows, split: Split, config: RunConfig, seed: int) -> dict[str, float]:
+def validation_score(
+    source: DataSource, windows: Windows, split: Split, config: RunConfig, seed: int
+) -> dict[str, float]:
     """Train to the last epoch; return macro-F1 of the validation subjects, joint and by branch head."""
     torch.manual_seed(seed)
     branches = branches_by(source.spec, resolve_network(config.network).branch_by, source.branches)
     layouts = lay_out(source.spec, branches, config.windows.window_s)
     network = build_network(layouts, len(windows.label_set), config.network)
+    windows, _ = drop_copies(windows, split, source.store)
     parts = split.parts(windows)
     train = Batches(source.store, windows.take(parts["train"]), layouts).usable()
     held = Batches(source.store, windows.take(parts["validation"]), layouts).usable()

@@ -2,8 +2,8 @@
 
     python studies/summary.py results/*.json
 
-By subject: macro-F1 of each test person, then the mean. By group: macro-F1 of all windows of a fold taken together, then
-the mean over folds, which is how the arena benchmark reports it. The interval and verdict pair people (see
+By subject: macro-F1 of each test person, then the mean. By group: macro-F1 of all windows of a fold taken together,
+then the mean over folds, which is how the arena benchmark reports it. The interval and verdict pair people (see
 `dcdp.evaluation.compare`).
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", type=Path)
     options = parser.parse_args()
-    print("| set, split | seed | dcdp: by subject (by group) | forest: the same | dcdp - forest | published best (by group) |")
+    print("| set, split | seed | dcdp by subject (by group) | forest | dcdp - forest | published best (by group) |")
     print("|---|---|---|---|---|---|")
     for path in options.results:
         print(row(path))

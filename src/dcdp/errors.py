@@ -54,6 +54,10 @@ class DcdpError(Exception):
         super().__init__(f"{rule}: got {got}. {remedy}")
         self.rule, self.got, self.remedy = rule, str(got), remedy
 
+    def __reduce__(self) -> tuple[type[DcdpError], tuple[str, str, str]]:
+        # Exceptions are rebuilt from their message by default; ours have three parts.
+        return type(self), (self.rule, self.got, self.remedy)
+
 
 class ConfigError(DcdpError, ValueError):
     """An option, key or name that does not exist or does not fit."""

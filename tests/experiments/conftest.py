@@ -24,15 +24,16 @@ def make_config() -> Callable[..., RunConfig]:
             n_subjects=4, minutes_per_subject=2.5, recordings_per_subject=1, placements=("wrist",),
             modalities=("acc", "gyr"),
         )  # fmt: skip
-        return RunConfig(
-            network=NetworkConfig("tiny"), body=body, training=TrainingConfig(**{"epochs": 2, "batch_size": 24} | training)
-        )
+        length = TrainingConfig(**{"epochs": 2, "batch_size": 24} | training)
+        return RunConfig(network=NetworkConfig("tiny"), body=body, training=length)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, make_config: Callable[..., RunConfig]) -> tuple[Path, dict[str, Any]]:
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, make_config: Callable[..., RunConfig]
+) -> tuple[Path, dict[str, Any]]:
     """Return the folder and the result of two folds with a forest beside them. Read only."""
     out = tmp_path_factory.mktemp("runs") / "finished"
     result = train_run(RunRequest("synthetic", out, folds="1,3", seed=5, peers=("forest",)), make_config())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from dcdp.batches import Batches
 from dcdp.data.store import memory_store
@@ -15,7 +16,7 @@ from dcdp.experiments.fold import FoldRequest, run_fold, train_fold
 from dcdp.experiments.peers import score_peer, window_features
 from dcdp.experiments.source import DataSource, load
 from dcdp.models.network import branches_by, lay_out
-from dcdp.records import Recording
+from dcdp.records import Recording, Track
 from dcdp.signals.windows import cut_windows
 from dcdp.splits import make_folds
 
@@ -35,7 +36,8 @@ def untrained(monkeypatch):
     monkeypatch.setattr("dcdp.experiments.fold.fit", lambda *_, **__: pytest.fail("trained"))
 
 
-def test_a_class_that_nobody_trains_is_refused(fold, untrained):
+@pytest.mark.usefixtures("untrained")
+def test_a_class_that_nobody_trains_is_refused(fold):
     windows, split = fold.windows, fold.split
     label = windows.label.copy()
     trained = np.isin(windows.subject, split.train)
@@ -44,7 +46,8 @@ def test_a_class_that_nobody_trains_is_refused(fold, untrained):
         run_fold(replace(fold, windows=replace(windows, label=label)))
 
 
-def test_a_recording_under_two_names_is_refused(fold, untrained):
+@pytest.mark.usefixtures("untrained")
+def test_a_recording_under_two_names_is_refused(fold):
     store = fold.source.store
     recordings = [recording_of(store, entry) for entry in store.recordings]
     tested = next(r for r in recordings if r.subject in fold.split.test)
@@ -57,8 +60,6 @@ def test_a_recording_under_two_names_is_refused(fold, untrained):
 
 
 def recording_of(store, entry):
-    from dcdp.records import Track
-
     tracks = []
     for signal in store.spec:
         first, n_rows = entry.rows[signal.name]
@@ -94,16 +95,14 @@ def test_without_refit_validation_people_are_not_trained_on(fold):
 
 def test_test_people_are_not_touched_by_training(fold):
     """The same bundle comes out when the test subjects' signals are replaced by noise."""
-    import torch
-
     once = replace(fold, config=replace(fold.config, training=replace(fold.config.training, epochs=1)))
     store = fold.source.store
     rng = np.random.default_rng(0)
     recordings = []
     for recording in (recording_of(store, entry) for entry in store.recordings):
         if recording.subject in fold.split.test:
-            tracks = tuple(replace(t, values=rng.normal(size=t.values.shape).astype(np.float32)) for t in recording.tracks)
-            recording = replace(recording, tracks=tracks)
+            noise = [replace(t, values=rng.normal(size=t.values.shape).astype(np.float32)) for t in recording.tracks]
+            recording = replace(recording, tracks=tuple(noise))
         recordings.append(recording)
     other = DataSource("synthetic", memory_store(store.spec, store.labels, recordings), fold.source.branches)
     first, _ = train_fold(once)
@@ -132,7 +131,7 @@ def test_features_of_peers_are_zero_where_a_branch_is_absent(fold):
 def test_peers_and_sets_are_known_by_name(fold):
     with pytest.raises(ConfigError, match="Did you mean 'forest'"):
         score_peer("forrest", fold.source.store, (), fold.windows, fold.windows, 0)
-    with pytest.raises(ConfigError, match=r"data set must be one of .*synthetic.*: got 'synthtic'. Did you mean 'synth"):
+    with pytest.raises(ConfigError, match=r"data set must be one of .*: got 'synthtic'\. Did you mean 'synthetic'"):
         load("synthtic")
 
 

@@ -232,6 +232,7 @@ def test_a_short_gap_is_bridged_and_a_long_one_costs_its_windows(
     predict: Callable[..., Prediction], table: Table
 ) -> None:
     time = pl.col("time_s")
+    table = table.drop("chest_hr")  # a slow sensor has no gap here, and would carry the windows
     whole = predict(table)
     assert predict(table.filter(~time.is_between(5.01, 5.15))).times_s.tolist() == whole.times_s.tolist()
     for spoilt in (
@@ -241,7 +242,7 @@ def test_a_short_gap_is_bridged_and_a_long_one_costs_its_windows(
             pl.when(time.is_between(5.11, 6.49)).then(np.nan).otherwise(pl.col(c)).alias(c) for c in ACC[:1]
         ),
     ):
-        found = predict(spoilt.drop(*GYR, "chest_hr"))
+        found = predict(spoilt.drop(GYR))
         assert found.times_s.tolist() == [t for t in whole.times_s.tolist() if t not in (4, 5, 6)]
         assert all(bout.stop_s <= 5 or bout.start_s >= 7 for bout in found.bouts)
 

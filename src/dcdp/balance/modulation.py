@@ -23,10 +23,10 @@ Every formula here is ours: the paper's equations are not known to us. What we d
 
 - On the update, the coefficient multiplies the learning rate of the branch, since an adaptive optimiser would divide a
   factor on the gradient out again. Momentum over gradients then averages ``g_m``, not ``kappa_m g_m``.
-- On the own loss, the coefficient multiplies the gradient of the branch's own head where it enters the encoder; the head
-  itself is not touched. A factor on the whole gradient or step of a branch changes how fast it goes, not where to: where
-  the joint loss has been satisfied by the leader, a laggard only drifts faster. This reading changes the direction, which no
-  optimiser divides out. It is the one that mends competition on the synthetic body (docs/findings.md).
+- On the own loss, the coefficient multiplies the gradient of the branch's own head where it enters the encoder; the
+  head itself is not touched. A factor on the whole gradient or step of a branch changes how fast it goes, not where
+  to: where the leader has satisfied the joint loss, a laggard only drifts faster. This reading changes the direction,
+  which no optimiser divides out. It is the one that mends competition on the synthetic body (docs/findings.md).
 - Weight decay: torch's SGD adds it to the gradient after modulation, so under ``gradient`` it is not scaled;
   under ``update`` it is scaled with the rest of the step.
 - A branch that no window of the batch has keeps its confidence, which the others are still compared with, and gets

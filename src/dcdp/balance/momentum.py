@@ -54,10 +54,11 @@ class GradientMomentum:
         means = [self.means[name] for name in names]
         for name in names:
             self.counts[name] += 1
-        torch._foreach_mul_(means, self.momentum)
-        torch._foreach_add_(means, gradients, alpha=1 - self.momentum)
+        torch._foreach_lerp_(means, gradients, 1 - self.momentum)
         torch._foreach_copy_(gradients, means)
-        torch._foreach_div_(gradients, [1 - self.momentum ** self.counts[name] for name in names])
+        corrections = [1 - self.momentum ** self.counts[name] for name in names]
+        if min(corrections) < 1:  # it rounds to 1 after some dozens of steps
+            torch._foreach_div_(gradients, corrections)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return ``mean.<name>`` and the step counts ``counts`` (in the order of the parameters)."""

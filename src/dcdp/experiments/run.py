@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import queue
 import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +26,7 @@ from dcdp.experiments.fold import FoldRequest, evaluate_bundle, run_fold
 from dcdp.experiments.peers import PEERS
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import storage_errors, write_text
+from dcdp.interruption import Interruption
 from dcdp.records import Windows
 from dcdp.reports import write_report
 from dcdp.settings import from_toml, to_dict, to_toml
@@ -102,9 +106,10 @@ def train_run(request: RunRequest, config: RunConfig, console: Console | None = 
         if peer not in PEERS:
             raise unknown_name("peer", peer, PEERS)
     _device(request.device)
-    _take_folder(request, config)
+    _require_usable_folder(request, config)
     with _progress(console) as bar:
         prepared = _prepare(request, config, bar)
+        _take_folder(request, config)
         results = _run_folds(request, config, prepared, bar)
     result = _assemble(request, config, prepared, results, time.perf_counter() - started)
     write_result(request.out / "result.json", result)
@@ -140,7 +145,8 @@ def evaluate_run(
         scores = {}
         for fold in _track(folds, bar, "testing"):
             bundle = load_bundle(run / "folds" / fold.fold / "bundle.safetensors")
-            shared = set(bundle.provenance["train_subjects"]) & set(fold.test)
+            known = {*bundle.provenance["train_subjects"], *bundle.provenance["validation_subjects"]}
+            shared = known & set(fold.test)
             if shared:
                 raise BundleError("a model must be tested on new people", sorted(shared), "Train this fold again.")
             part = windows.take(fold.parts(windows)["test"])
@@ -148,32 +154,38 @@ def evaluate_run(
     return result | {"test": pool_folds(scores, result["labels"])}
 
 
-def _take_folder(request: RunRequest, config: RunConfig) -> None:
-    """Make the run folder ours: new, emptied on ``force``, or the same run again on ``resume``."""
-    out, text = request.out, to_toml(config)
-    if out.is_dir() and any(out.iterdir()) and not (request.resume or request.force):
+def _require_usable_folder(request: RunRequest, config: RunConfig) -> None:
+    """Refuse a folder that holds something else than what would go on or be replaced; nothing is written yet."""
+    out = request.out
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if request.force:
+        _require_run_folder(out)
+    elif not request.resume:
         raise ConfigError(
             "the run folder must be empty", f"'{out}'", "Set resume to go on with it, force to replace it."
         )
-    with storage_errors(out):
-        if request.force and out.is_dir():
-            _require_run_folder(out)
-            shutil.rmtree(out)
-        out.mkdir(parents=True, exist_ok=True)
-    stored = out / "config.toml"
-    if request.resume and stored.is_file() and stored.read_text(encoding="utf-8") != text:
+    else:
+        _require_same(out / "config.toml", to_toml(config), "configuration")
+        _require_same(out / "run.txt", _identity(request), "data, split, seed and peers")
+
+
+def _require_same(file: Path, text: str, what: str) -> None:
+    if file.is_file() and file.read_text(encoding="utf-8") != text:
         raise ConfigError(
-            "a run goes on with the configuration it began with", f"another one in '{stored}'",
+            f"a run goes on with the {what} it began with", f"others in '{file}'",
             "Give the same options again, or start a new run with --out.",
         )  # fmt: skip
-    mark, identity = out / "run.txt", _identity(request)
-    if request.resume and mark.is_file() and mark.read_text(encoding="utf-8") != identity:
-        raise ConfigError(
-            "a run goes on with the data, split, seed and peers it began with", f"others in '{mark}'",
-            "Give the same options again, or start a new run with --out.",
-        )  # fmt: skip
-    write_text(mark, identity)
-    write_text(stored, text)
+
+
+def _take_folder(request: RunRequest, config: RunConfig) -> None:
+    """Make the run folder ours, once everything else has been checked: emptied on ``force``, then marked."""
+    with storage_errors(request.out):
+        if request.force and request.out.is_dir():
+            shutil.rmtree(request.out)
+        request.out.mkdir(parents=True, exist_ok=True)
+    write_text(request.out / "run.txt", _identity(request))
+    write_text(request.out / "config.toml", to_toml(config))
 
 
 def _identity(request: RunRequest) -> str:
@@ -230,25 +242,58 @@ def _run_folds(
 def _run_in_processes(
     request: RunRequest, config: RunConfig, prepared: _Prepared, bar: Progress | None
 ) -> dict[str, dict[str, Any]]:
-    """Train folds side by side. Each process opens the data itself: only names travel."""
+    """Train folds side by side. Each process opens the data itself: only names travel, and steps done come back."""
     threads = max(1, torch.get_num_threads() // request.workers)
-    results: dict[str, dict[str, Any]] = {}
-    pool = ProcessPoolExecutor(request.workers, mp_context=get_context("spawn"))
+    context = get_context("spawn")
+    reporters = {fold.fold: _reporter(bar, f"fold {fold.fold}") for fold in prepared.folds}
+    with context.Manager() as manager, ProcessPoolExecutor(request.workers, mp_context=context) as pool:
+        news = manager.Queue()
+        jobs = {
+            fold.fold: pool.submit(_run_one, replace(request, force=False), config, fold.fold, threads, news)
+            for fold in prepared.folds
+        }
+        with Interruption() as interruption:
+            pids: set[int] = set()
+            failure = None
+            while not all(job.done() for job in jobs.values()):
+                _hear(news, pids, reporters)
+                failure = next((job.exception() for job in jobs.values() if job.done() and job.exception()), None)
+                if interruption.asked or failure:
+                    for job in jobs.values():
+                        job.cancel()
+                    for pid in pids:
+                        os.kill(pid, SIGTERM)  # each writes its checkpoint, then stops
+                    break
+        if interruption.asked:
+            raise KeyboardInterrupt
+        if failure:
+            raise failure
+        return {name: job.result() for name, job in jobs.items()}
+
+
+def _hear(news: Any, pids: set[int], reporters: dict[str, Any]) -> None:
+    """Pass on what the processes say, for a moment."""
     try:
-        jobs = [pool.submit(_run_one, request, config, fold.fold, threads) for fold in prepared.folds]
-        for job in as_completed(jobs) if bar is None else bar.track(as_completed(jobs), len(jobs), description="folds"):
-            name, result = job.result()
-            results[name] = result
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return {fold.fold: results[fold.fold] for fold in prepared.folds}
+        fold, pid, *step = news.get(timeout=0.2)
+    except queue.Empty:
+        return
+    pids.add(pid)
+    if step and reporters[fold]:
+        reporters[fold](*step)
 
 
-def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int) -> tuple[str, dict[str, Any]]:
+def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int, news: Any) -> dict[str, Any]:
     torch.set_num_threads(threads)
+    pid = os.getpid()
+    news.put((fold, pid))
+
+    def report(done: int, total: int, text: str) -> None:
+        if done % 10 == 0 or done == total:
+            news.put((fold, pid, done, total, text))
+
     prepared = _prepare(request, config, None)
     (split,) = (s for s in prepared.folds if s.fold == fold)
-    return fold, run_fold(_fold_request(request, config, prepared, split), resume=request.resume)
+    return run_fold(_fold_request(request, config, prepared, split), resume=request.resume, progress=report)
 
 
 def _fold_request(request: RunRequest, config: RunConfig, prepared: _Prepared, fold: Split) -> FoldRequest:

@@ -140,7 +140,7 @@ class PerBranchLinear(nn.Module):
         """Apply each branch's layer to its part of ``x``."""
         rows = x.transpose(0, 1).flatten(1, -2)  # (M, B * ..., n_in)
         out = rows @ self.weight if self.bias is None else torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight)
-        return out.unflatten(1, (x.shape[0], *x.shape[2:-1])).transpose(0, 1)
+        return out.view(len(out), x.shape[0], *x.shape[2:-1], out.shape[-1]).transpose(0, 1)
 
 
 def _scale_gradient(x: Tensor, factor: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def _scale_gradient(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def _pool(level: Tensor, n_segments: int) -> Tensor:
-    """Mean over each of ``n_segments`` equal stretches of time (B, D, T) -> (B, S, D); what is over at the end is left out.
+    """Mean over each of S equal stretches of time (B, D, T) -> (B, S, D); what is over at the end is left out.
 
     A level shorter than the segments repeats its samples.
     """
@@ -161,4 +161,4 @@ def _pool(level: Tensor, n_segments: int) -> Tensor:
     if length % n_segments:  # a slice of everything would cost its backward pass a copy
         level = level[..., : size * n_segments]
     # The gradient of a sum is a view, that of a mean a copy as large as the level.
-    return level.unflatten(-1, (n_segments, size)).sum(-1).transpose(1, 2) * (1 / size)
+    return level.reshape(*level.shape[:-1], n_segments, size).sum(-1).transpose(1, 2) * (1 / size)

@@ -226,7 +226,7 @@ class _PairContrast(torch.autograd.Function):
     With the similarities ``s_ac = z_m[a] . z_n[c] / tau`` of a pair of branches, and u, v the weights of the anchors
     of either branch in the mean::
 
-        dL / ds_ac = (u_a exp(s_ac) / sum_c' exp(s_ac') + v_c exp(s_ac) / sum_a' exp(s_a'c))  -  (u_a / |P(a)| + v_c / |P(c)|)
+        dL / ds_ac = exp(s_ac) (u_a / sum_c' exp(s_ac') + v_c / sum_a' exp(s_a'c)) - (u_a / |P(a)| + v_c / |P(c)|)
 
     where the last bracket counts for positives alone. Both ways share one matrix of exponentials (P, N, N) over
     the places N = B*S of the pairs P: no maximum needs to be subtracted, for a cosine over the lowest temperature
@@ -237,7 +237,7 @@ class _PairContrast(torch.autograd.Function):
     def forward(
         ctx: Any, embedding: Tensor, present: Tensor, positive: Tensor, rival: Tensor | None, temperature: float
     ) -> Tensor:
-        n_windows, n_branches, n_segments, _ = embedding.shape
+        n_windows, n_branches, n_segments, width = embedding.shape
         absent = ~present.t()[:, :, None].expand(-1, -1, n_segments).flatten(1)  # (M, N)
         z = embedding.transpose(0, 1).flatten(1, 2).masked_fill(absent[..., None], 0.0)
         seen = (~absent).to(z.dtype)
@@ -254,12 +254,14 @@ class _PairContrast(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             slope = torch.addcmul(-pull, mass, _outer_sum(weight / scale)).div_(temperature)
             slopes = torch.stack([slope @ right, slope.mT @ left]).flatten(0, 1)
-            gradient = torch.zeros_like(z).index_add_(0, pairs.flatten(), slopes).masked_fill_(absent[..., None], 0.0)
-            ctx.save_for_backward(gradient.unflatten(1, (n_windows, n_segments)).transpose(0, 1))
+            # Unlike index_add_, this sums in the same order every time on a GPU too.
+            gradient = torch.zeros_like(z).index_put_((pairs.flatten(),), slopes, accumulate=True)
+            gradient.masked_fill_(absent[..., None], 0.0)
+            ctx.save_for_backward(gradient.view(n_branches, n_windows, n_segments, width).transpose(0, 1))
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, None, None, None, None]:
         return ctx.saved_tensors[0] * grad_loss, None, None, None, None
 
