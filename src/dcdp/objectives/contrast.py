@@ -254,9 +254,9 @@ class _PairContrast(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             slope = torch.addcmul(-pull, mass, _outer_sum(weight / scale)).div_(temperature)
             slopes = torch.stack([slope @ right, slope.mT @ left]).flatten(0, 1)
-            # Unlike index_add_, this sums in the same order every time on a GPU too.
-            gradient = torch.zeros_like(z).index_put_((pairs.flatten(),), slopes, accumulate=True)
-            gradient.masked_fill_(absent[..., None], 0.0)
+            # A product sums over pairs in the same order every time, on a GPU too, unlike index_add_.
+            takes_part = (torch.arange(n_branches, device=z.device)[:, None] == pairs.flatten()).to(z.dtype)
+            gradient = (takes_part @ slopes.flatten(1)).view_as(z).masked_fill_(absent[..., None], 0.0)
             ctx.save_for_backward(gradient.view(n_branches, n_windows, n_segments, width).transpose(0, 1))
         return loss
 
