@@ -39,8 +39,13 @@ def main() -> None:
             x.copy()
         copied.append(time.perf_counter() - started)
     gather_s, copy_s = float(np.median(gathered)), float(np.median(copied))
-    facts = {"data": options.data, "batch": options.batch, "bytes": n_bytes,
-             "windows_per_s": round(options.batch / gather_s), "ratio_to_copy": round(gather_s / copy_s, 2)}  # fmt: skip
+    facts = {
+        "data": options.data,
+        "batch": options.batch,
+        "bytes": n_bytes,
+        "windows_per_s": round(options.batch / gather_s),
+        "ratio_to_copy": round(gather_s / copy_s, 2),
+    }
     print(json.dumps(facts))
 
 

@@ -1,10 +1,10 @@
 """Does modulation mend modality competition? On a synthetic body with one strongly dominant modality, on against off.
 
-    python studies/modulation.py [--seeds 11,12,13,14,15] [--variants "off;own: brake and lift"] [--set key=value ...]
+    python studies/modulation.py [--seeds 11,12,13,14,15] [--variants "off;own: brake and lift"] [--set K=V ...]
 
 For each seed a new body (other people) and one training per variant, of the same length for all: nothing is
-stopped early or chosen. The last quarter of the people is held out. Finished cells are not run again. The weak branches are those
-other than the dominant one, by their own heads.
+stopped early or chosen. The last quarter of the people is held out. Finished cells (--out) are not run again. The weak
+branches are those other than the dominant one, by their own heads.
 """
 
 from __future__ import annotations

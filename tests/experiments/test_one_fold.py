@@ -12,7 +12,7 @@ import torch
 from dcdp.batches import Batches
 from dcdp.data.store import memory_store
 from dcdp.errors import ConfigError, DataError, SplitError
-from dcdp.experiments.fold import FoldRequest, run_fold, train_fold
+from dcdp.experiments.fold import FoldRequest, audit_fold, run_fold, train_fold
 from dcdp.experiments.peers import score_peer, window_features
 from dcdp.experiments.source import DataSource, load
 from dcdp.models.network import branches_by, lay_out
@@ -47,16 +47,27 @@ def test_a_class_that_nobody_trains_is_refused(fold):
 
 
 @pytest.mark.usefixtures("untrained")
-def test_a_recording_under_two_names_is_refused(fold):
+def test_windows_of_one_recording_in_two_parts_are_refused(fold):
+    subject = fold.windows.subject.copy()
+    tested = np.flatnonzero(np.isin(subject, fold.split.test))
+    subject[tested[::2]] = fold.split.train[0]
+    with pytest.raises(SplitError, match=r"nothing in common: got .*1 shared recordings"):
+        run_fold(replace(fold, windows=replace(fold.windows, subject=subject)))
+
+
+def test_a_copy_of_a_test_recording_is_left_out_of_training(fold):
     store = fold.source.store
     recordings = [recording_of(store, entry) for entry in store.recordings]
     tested = next(r for r in recordings if r.subject in fold.split.test)
     copy = Recording("copy", fold.split.train[0], "9", tested.tracks, tested.segments)
-    doubled = memory_store(store.spec, store.labels, [*recordings, copy], gap_s=0.0)
+    doubled = memory_store(store.spec, store.labels, [*recordings, copy], gap_s=0.0)  # gaps were bridged already
     source = DataSource("synthetic", doubled, fold.source.branches)
     windows = cut_windows(doubled, fold.config.windows)
-    with pytest.raises(SplitError, match="identical windows"):
-        run_fold(replace(fold, source=source, windows=windows))
+    kept, audit = audit_fold(replace(fold, source=source, windows=windows))
+    assert audit["passed"] is True
+    assert list(audit["left_out"]) == ["copy"]
+    assert "copy" not in {doubled.recordings[number].name for number in kept.windows.recording}
+    assert len(kept.windows) == len(fold.windows)
 
 
 def recording_of(store, entry):

@@ -6,16 +6,18 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcdp.errors import FormatError
 from dcdp.prediction.bouts import Bout, merge_windows
 from dcdp.prediction.sampling import on_clock, sampling_rate
 
+UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 LABELS = st.lists(st.sampled_from("abc"), min_size=1, max_size=30)
 
 
+@UNHURRIED
 @given(LABELS, st.floats(0.5, 5), st.floats(0.1, 5))
 def test_bouts_tile_an_unbroken_recording(labels: list[str], window_s: float, stride_s: float) -> None:
     times_s = np.arange(len(labels)) * stride_s
@@ -37,6 +39,7 @@ def test_no_window_gives_no_bout() -> None:
     assert merge_windows(np.empty(0), [], 2.0, 1.0) == ()
 
 
+@UNHURRIED
 @given(
     st.integers(2, 400), st.floats(0.5, 500), st.sampled_from([0.0, 10.0, 1.7e9]), st.integers(0, 2**32),
     st.integers(0, 60), st.sampled_from([0, 3]),
@@ -58,6 +61,7 @@ def test_regular_samples_keep_their_values_and_lost_ones_are_missing(
     assert np.array_equal(found, np.where(kept[:, None], values, np.nan), equal_nan=True)
 
 
+@UNHURRIED
 @given(st.integers(60, 500), st.floats(0.5, 200), st.integers(0, 2**32))
 def test_a_rate_is_found_in_spite_of_jitter_and_loss(n: int, rate_hz: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

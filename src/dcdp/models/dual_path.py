@@ -111,7 +111,8 @@ class DualPath(nn.Module):
         """
         mask = present.to(embedding.dtype)
         share = mask.shape[1] / mask.sum(1, keepdim=True).clamp_min(1)
-        return self.joint((embedding * (mask * share).unsqueeze(-1)).flatten(1))
+        logits: Tensor = self.joint((embedding * (mask * share).unsqueeze(-1)).flatten(1))
+        return logits
 
     def _stages(self, features: list[list[Tensor]], own: Tensor) -> tuple[Tensor, ...]:
         waveform = [
