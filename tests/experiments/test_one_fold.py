@@ -51,7 +51,7 @@ def test_windows_of_one_recording_in_two_parts_are_refused(fold):
     subject = fold.windows.subject.copy()
     tested = np.flatnonzero(np.isin(subject, fold.split.test))
     subject[tested[::2]] = fold.split.train[0]
-    with pytest.raises(SplitError, match=r"nothing in common: got .*1 shared recordings"):
+    with pytest.raises(SplitError, match="the parts of a split must have windows and nothing in common"):
         run_fold(replace(fold, windows=replace(fold.windows, subject=subject)))
 
 

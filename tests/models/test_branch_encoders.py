@@ -22,7 +22,7 @@ def test_stages_halve_the_time_and_take_their_widths(kind, n_samples, stride):
     assert [stage.shape[1] for stage in stages] == list(WIDTHS)
     lengths = [stage.shape[2] for stage in stages]
     assert lengths[0] == pytest.approx(n_samples / stride, abs=1)
-    assert lengths[1:] == [-(-length // 2) for length in lengths[:-1]]
+    assert lengths[1:] == [max(length // 2, 1) for length in lengths[:-1]]
     assert all(stage.isfinite().all() for stage in stages)
 
 
@@ -86,7 +86,18 @@ def test_a_hidden_channel_takes_its_triad_along():
     assert torch.equal(hidden[:, 3], hidden[:, :3].any(1))
 
 
-@pytest.mark.parametrize("dropout", ["dropout", "channel_dropout", "feature_dropout", "path_dropout"])
+@pytest.mark.parametrize(
+    "dropout",
+    [
+        "dropout",
+        "channel_dropout",
+        "path_dropout",
+        pytest.param(
+            "feature_dropout",
+            marks=pytest.mark.xfail(strict=True, reason="statistics are only hidden where channels may be, too"),
+        ),
+    ],
+)
 def test_nothing_is_hidden_in_evaluation(dropout):
     encoder, x = make_branch(**{dropout: 0.5}), torch.randn(8, 3, 40)
     assert not torch.equal(encoder(x)[1], encoder(x)[1])

@@ -73,22 +73,31 @@ def total(outputs, present, n_stages=3):
 def test_outputs_have_the_promised_shapes(built):
     network, inputs, present = built
     outputs = network(inputs, present, contrast=True)
-    n_branches, width = len(inputs), network.fuse[0].out_features
+    n_branches, width = len(inputs), network.fuse.weight.shape[-1]
     assert network.branches == tuple(inputs)
     assert outputs.joint.shape == (N_WINDOWS, N_CLASSES)
     assert outputs.branch.shape == (N_WINDOWS, n_branches, N_CLASSES)
     assert outputs.embedding.shape == (N_WINDOWS, n_branches, width)
-    assert [stage.shape[:3] for stage in outputs.stages] == [(N_WINDOWS, n_branches, s) for s in (4, 1, 1)]
+    assert [stage.shape[:3] for stage in outputs.stages] == [(N_WINDOWS, n_branches, s) for s in (2, 1, 1)]
     for stage in outputs.stages:
         torch.testing.assert_close(stage.norm(dim=-1), torch.ones(stage.shape[:3]))
     assert network(inputs, present).stages == ()
 
 
+def idle(network):
+    """Name the parameters without a gradient; of those with one layer a branch, also where one branch has none."""
+    names = []
+    for name, p in network.named_parameters():
+        shared = name.startswith(("encoders", "joint"))
+        size = torch.zeros(1) if p.grad is None else p.grad.abs().flatten(0 if shared else 1).sum(-1)
+        names += [name] if not (size > 0).all() else []
+    return names
+
+
 def test_every_parameter_gets_a_gradient(built):
     network, inputs, present = built
     total(network(inputs, present, contrast=True), present).backward()
-    missing = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert missing == []
+    assert idle(network) == []
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -97,15 +106,16 @@ def test_other_shapes_have_no_idle_parameter_either(shape, make_layouts, make_in
     outputs = network(inputs, present, contrast=True)
     assert len(outputs.stages) == len(network.segments) == max(len(network.encoders["acc"].stage_widths), 1)
     total(outputs, present, len(outputs.stages)).backward()
-    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+    assert idle(network) == []
 
 
 def test_without_contrast_only_its_projections_rest(built):
     network, inputs, present = built
     outputs = network(inputs, present)
     (outputs.joint.sum() + outputs.branch.square().sum()).backward()
-    idle = {name for name, p in network.named_parameters() if p.grad is None}
-    assert idle == {name for name, _ in network.named_parameters() if name.startswith("project.")}
+    resting = {name for name, p in network.named_parameters() if p.grad is None}
+    assert resting == {name for name, _ in network.named_parameters() if name.startswith("project.")}
+    assert set(idle(network)) == resting
 
 
 def test_one_seed_one_network(make_layouts, make_inputs):
@@ -178,9 +188,12 @@ def test_an_absent_branch_gets_no_gradient(built):
     network, inputs, present = built
     present[:, 0] = False
     total(network(inputs, present, contrast=True), present).backward()
-    idle, busy = network.branches[0], network.branches[1]
-    assert all(p.grad is None or (p.grad == 0).all() for p in network.encoders[idle].parameters())
+    absent, busy = network.branches[0], network.branches[1]
+    assert all(p.grad is None or (p.grad == 0).all() for p in network.encoders[absent].parameters())
     assert all((p.grad != 0).any() for p in network.encoders[busy].parameters())
+    for layer in (network.heads, network.fuse, *network.project):
+        assert (layer.weight.grad[0] == 0).all()
+        assert (layer.weight.grad[1] != 0).any()
 
 
 def test_any_branches_that_are_left_predict(built):
@@ -194,13 +207,55 @@ def test_any_branches_that_are_left_predict(built):
     assert len({tuple(answer.flatten().tolist()) for answer in answers}) == len(answers)
 
 
+def test_stages_are_means_of_time_segments_projected(built):
+    network, inputs, present = built
+    found = network(inputs, present, contrast=True).stages
+    for m, name in enumerate(network.branches):
+        features, embedding = network.encoders[name](inputs[name])
+        for k, n_segments in enumerate((2, 1, 1)):
+            level = [*features[:-1], embedding.unsqueeze(-1)][k]
+            size = level.shape[-1] // n_segments
+            for s in range(n_segments):
+                # a level shorter than the segments (a slow sensor) repeats its samples
+                part = level[..., s * size : (s + 1) * size] if size else level
+                z = part.mean(-1) @ network.project[k].weight[m]
+                torch.testing.assert_close(found[k][:, m, s], z / z.norm(dim=-1, keepdim=True), rtol=1e-3, atol=1e-5)
+
+
+def test_heads_read_their_own_branch(built):
+    network, inputs, present = built
+    outputs = network(inputs, present)
+    for m, name in enumerate(network.branches):
+        _, embedding = network.encoders[name](inputs[name])
+        for layer, found in ((network.heads, outputs.branch), (network.fuse, outputs.embedding)):
+            expected = embedding @ layer.weight[m] + layer.bias[m]
+            torch.testing.assert_close(found[:, m], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_own_scale_reaches_the_encoders_from_their_own_heads_alone(built):
+    network, inputs, present = built
+    scale = torch.linspace(0.25, 2.0, len(inputs))
+    gradients = {}
+    for head, factors in product(("branch", "joint"), (None, scale)):
+        network.zero_grad()
+        outputs = network(inputs, present, own_scale=factors)
+        assert torch.equal(outputs.branch, network(inputs, present).branch)
+        getattr(outputs, head).square().sum().backward()
+        gradients[head, factors is scale] = {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
+    for name, plain in gradients["branch", False].items():
+        m = network.branches.index(name.split(".")[1]) if name.startswith("encoders.") else None
+        expected = plain if m is None else plain * scale[m]
+        torch.testing.assert_close(gradients["branch", True][name], expected, rtol=1e-3, atol=1e-5 * plain.abs().max().item())
+    assert all(torch.equal(g, gradients["joint", True][name]) for name, g in gradients["joint", False].items())
+
+
 def test_the_joint_head_sees_a_missing_branch_as_dropout_would():
     """Embeddings that remain are scaled by M over their number: a joint head of equal parts gives the same logits."""
     names = ("wrist_acc", "wrist_gyr")
     spec = SignalSpec(tuple(Signal(n, n[-3:], "wrist", 20.0, (f"{n}_x",), "1") for n in names))
     layouts = lay_out(spec, [Branch(name, (name,)) for name in names], 2.0)
     network = build_network(layouts, 3, NetworkConfig("tiny", **NO_DROPOUT))
-    width = network.fuse[0].out_features
+    width = network.fuse.weight.shape[-1]
     with torch.no_grad():
         network.joint[1].weight[:, width:] = network.joint[1].weight[:, :width]
     embedding = torch.randn(4, 1, width).expand(4, 2, width)

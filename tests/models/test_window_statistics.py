@@ -11,12 +11,12 @@ import torch
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from dcdp.models.statistics import WindowStatistics
+from dcdp.models.statistics import STATISTICS, WindowStatistics
 
 TINY = 1e-6
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 EDGES_HZ = (0.3, 0.7, 1.2, 1.8, 2.5, 3.5, 5.0, 8.0, 12.5)
-N_SCALARS = 16  # mean, seven quantiles, eight others; band powers follow
+AT = STATISTICS.index  # the band powers of a series follow
 
 SHAPES = [  # channels, triads, samples, rate [Hz]
     (6, (0, 3), 150, 50.0),
@@ -36,27 +36,32 @@ def windows(n_channels: int, n_samples: int, seed: int = 0) -> np.ndarray:
     return rng.normal(0, 4, (5, n_channels, 1)) + 3 * tone + rng.normal(0, 1, (5, n_channels, n_samples))
 
 
-def describe_series(x: np.ndarray, rate_hz: float) -> list[float]:
-    """Return the statistics of one series (T,), one after the other."""
+def describe_series(x: np.ndarray, rate_hz: float) -> dict[str, float]:
+    """Return the statistics of one series (T,) by name, then its band powers."""
     n = len(x)
-    ordered = sorted(x)
+    ordered = sorted(x[:: max(1, round(rate_hz / 25))])
     std = math.sqrt(np.mean((x - x.mean()) ** 2) + TINY)
     jerk = np.diff(x) * rate_hz
     centred = x - x.mean()
     crossings = sum(centred[i] * centred[i + 1] < 0 for i in range(n - 1))
     frequency, power = spectrum(x, rate_hz)
     share = power / (power.sum() + TINY)
-    scalars = [
-        std,
-        math.sqrt(np.mean(jerk**2) + TINY),
-        sorted(abs(jerk))[int(0.95 * (len(jerk) - 1))],
-        crossings / (n - 1) * rate_hz,
-        np.mean((centred / std) ** 3),
-        frequency[power.argmax()],
-        (share * frequency).sum(),
-        -(share * np.log(share + 1e-9)).sum() / math.log(max(len(frequency), 2)),
-    ]
-    return [x.mean(), *(ordered[round(q * (n - 1))] for q in QUANTILES), *scalars, *band_powers(frequency, power)]
+    names = ("quantile_05", "quantile_25", "median", "quantile_75", "quantile_95")
+    return {
+        "mean": sum(x) / n,
+        **{name: ordered[round(q * (len(ordered) - 1))] for name, q in zip(names, QUANTILES, strict=True)},
+        "minimum": min(x),
+        "maximum": max(x),
+        "std": std,
+        "jerk_std": math.sqrt(np.mean(jerk**2) + TINY),
+        "jerk_mean_abs": sum(abs(jerk)) / (n - 1),
+        "mean_crossing_rate": crossings / (n - 1) * rate_hz,
+        "skewness": np.mean((centred / std) ** 3),
+        "dominant_hz": frequency[power.argmax()],
+        "spectral_centroid_hz": (share * frequency).sum(),
+        "spectral_entropy": -(share * np.log(share + 1e-9)).sum() / math.log(max(len(frequency), 2)),
+        **{f"band_{k}": value for k, value in enumerate(band_powers(frequency, power))},
+    }
 
 
 def spectrum(x: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +93,9 @@ def describe(x: np.ndarray, triads: tuple[int, ...], rate_hz: float) -> list[flo
     """Return all statistics of one window (C, T)."""
     x = np.repeat(x, 2, axis=1) if x.shape[1] == 1 else x
     magnitudes = [np.sqrt((x[i : i + 3] ** 2).sum(0) + TINY) for i in triads]
-    series = [value for row in [*x, *magnitudes] for value in describe_series(row, rate_hz)]
+    described = [describe_series(row, rate_hz) for row in [*x, *magnitudes]]
+    assert tuple(described[0])[: len(STATISTICS)] == STATISTICS
+    series = [value for own in described for value in own.values()]
     return [*series, *(value for i in triads for value in describe_triad(x[i : i + 3]))]
 
 
@@ -115,19 +122,18 @@ def test_scipy_agrees_on_skewness_and_entropy():
     x = windows(1, 200)[:1]
     found = WindowStatistics(1, (), 200, 50.0).double()(torch.from_numpy(x))[0]
     frequency, power = spectrum(x[0, 0], 50.0)
-    assert found[12].item() == pytest.approx(stats.skew(x[0, 0]), rel=1e-4)
-    assert found[15].item() == pytest.approx(stats.entropy(power) / math.log(len(frequency)), rel=1e-4)
+    assert found[AT("skewness")].item() == pytest.approx(stats.skew(x[0, 0]), rel=1e-4)
+    assert found[AT("spectral_entropy")].item() == pytest.approx(stats.entropy(power) / math.log(len(frequency)), rel=1e-4)
 
 
 def test_a_pure_tone_has_its_frequency_its_band_and_little_entropy():
     tone = torch.sin(2 * math.pi * 3.0 * torch.arange(200) / 50).view(1, 1, -1)
     found = WindowStatistics(1, (), 200, 50.0)(tone)[0]
-    _, dominant_hz, centroid_hz, entropy = found[12:16].tolist()
-    assert dominant_hz == pytest.approx(3.0)
-    assert centroid_hz == pytest.approx(3.0, abs=0.05)
-    assert entropy < 0.3
-    assert found[N_SCALARS:].argmax() == EDGES_HZ.index(2.5)
-    assert found[11].item() == pytest.approx(6.0, abs=0.6)  # crosses its mean twice a period
+    assert found[AT("dominant_hz")].item() == pytest.approx(3.0)
+    assert found[AT("spectral_centroid_hz")].item() == pytest.approx(3.0, abs=0.05)
+    assert found[AT("spectral_entropy")] < 0.3
+    assert found[len(STATISTICS) :].argmax() == EDGES_HZ.index(2.5)
+    assert found[AT("mean_crossing_rate")].item() == pytest.approx(6.0, abs=0.6)  # twice a period
 
 
 def test_source_names_the_channel_or_triad_of_every_statistic():
@@ -172,11 +178,11 @@ def test_constant_windows_are_finite_and_still(n_samples, value):
     statistics = WindowStatistics(4, (0,), n_samples, 50.0)
     found = statistics(torch.full((2, 4, n_samples), value))
     assert found.isfinite().all()
-    mean, std, jerk_std, jerk_p95, crossing = found[0, [0, 8, 9, 10, 11]].tolist()
-    assert mean == pytest.approx(value)
-    assert 0 < std < 1e-2
-    assert 0 < jerk_std < 2e-3
-    assert jerk_p95 == crossing == 0
+    first = dict(zip(STATISTICS, found[0].tolist(), strict=False))
+    assert first["mean"] == first["minimum"] == first["maximum"] == pytest.approx(value)
+    assert 0 < first["std"] < 1e-2
+    assert 0 < first["jerk_std"] < 2e-3
+    assert first["jerk_mean_abs"] == first["mean_crossing_rate"] == 0
 
 
 def test_windows_do_not_touch_each_other():
