@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,14 +69,14 @@ def test_the_seed_alone_decides(make_network, batches, method):
     assert not same(results[0], results[2])
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_alpha_and_momentum_zero_are_plain_training_to_the_bit(optimizer, make_network, batches, method):
-    settings = method(modulation=PLAIN, optimizer=optimizer, average=0.0, augment=AugmentConfig(0.0, 0.0))
+@pytest.mark.parametrize(("optimizer", "acts_on"), [("adamw", "auto"), ("sgd", "auto"), ("adamw", "own")])
+def test_alpha_and_momentum_zero_are_plain_training_to_the_bit(optimizer, acts_on, make_network, batches, method):
+    settings = method(modulation=replace(PLAIN, acts_on=acts_on), optimizer=optimizer, average=0.0)
     network = make_network(dropout=True)
     twin = deepcopy(network)
     train_plainly(twin, batches, settings[0], settings[1], seed=5)
     assert same(weights(twin), trained(network, batches, settings, seed=5))
-    modulated = method(optimizer=optimizer, average=0.0)
+    modulated = method(modulation=ModulationConfig(acts_on=acts_on), optimizer=optimizer, average=0.0)
     assert not same(weights(twin), trained(make_network(dropout=True), batches, modulated, seed=5))
 
 

@@ -27,12 +27,16 @@ class DoubleBatches:
         return Batch({name: x.double() for name, x in batch.inputs.items()}, batch.present, batch.label)
 
 
-@pytest.mark.parametrize(("accumulate", "optimizer"), [(2, "sgd"), (4, "adamw"), (5, "adamw"), (100, "sgd")])
-def test_parts_train_like_the_whole(accumulate, optimizer, make_network, batches, method):
+@pytest.mark.parametrize(
+    ("accumulate", "optimizer", "acts_on"),
+    [(2, "sgd", "gradient"), (4, "adamw", "update"), (5, "adamw", "own"), (100, "sgd", "own")],
+)
+def test_parts_train_like_the_whole(accumulate, optimizer, acts_on, make_network, batches, method):
     found = {}
     for parts in (1, accumulate):
         settings = method(
-            objective=ObjectiveConfig(contrast=1.0), modulation=ModulationConfig(alpha=2.0, beta=0.5, momentum=0.5),
+            objective=ObjectiveConfig(contrast=1.0),
+            modulation=ModulationConfig(alpha=2.0, beta=0.5, momentum=0.5, acts_on=acts_on),
             epochs=1, batch_size=18, accumulate=parts, optimizer=optimizer,
         )  # fmt: skip
         network = make_network().double()
