@@ -37,7 +37,6 @@ def test_segments_follow_the_number_of_stages(n_stages):
     assert found[-1] == 1  # the embedding has no time axis left
 
 
-@pytest.mark.xfail(strict=True, reason="widths given without segments lose the segments of the local stage")
 @pytest.mark.parametrize("preset", PRESETS)
 def test_saying_what_the_preset_says_changes_nothing(preset):
     assert resolve_network(NetworkConfig(preset, widths=PRESETS[preset].widths)) == PRESETS[preset]

@@ -111,7 +111,7 @@ class BranchEncoder(nn.Module):
         return stages, torch.cat(self._hide_a_path(halves), 1)
 
     def _channels_kept(self, x: Tensor) -> Tensor | None:
-        if not self.training or self.channel_dropout == 0:
+        if not self.training or max(self.channel_dropout, self.feature_dropout) == 0:
             return None
         return (torch.rand(x.shape[:2], device=x.device) >= self.channel_dropout).to(x.dtype)
 

@@ -129,7 +129,7 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
     shape = replace(PRESETS[config.preset], **given)
     n_stages = max(len(shape.widths), 1)
     if "widths" in given and "segments" not in given:
-        shape = replace(shape, segments=(2, *(1,) * n_stages)[-n_stages:])
+        shape = replace(shape, segments=(2, *(1,) * (n_stages - 1)) if n_stages > 1 else (1,))
     if not shape.widths and not shape.statistics_width:
         raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
     if len(shape.segments) != n_stages:
