@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dcdp.errors import BundleError
@@ -58,15 +58,22 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, state: Checkpoint, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Write ``tensors[group][name]`` and the state; the old checkpoint stays until the new one is whole."""
+    """Write ``tensors[group][name]`` and the state; the old checkpoint stays until the new one is whole.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or not writable.
+    """
     flat = {
         f"{group}/{name}": tensor.detach().cpu().clone().contiguous()
         for group, own in tensors.items()
         for name, tensor in own.items()
     }
     header = {"dcdp_checkpoint": json.dumps({"format": _FORMAT, "state": asdict(state), "sha256": _digest(flat)})}
+    content = save(flat, header)  # as in `dcdp.bundle`: a full disk must be told from other errors
     with atomic_path(path) as temporary:
-        save_file(flat, temporary, metadata=header)
+        temporary.write_bytes(content)
 
 
 def load_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, dict[str, Tensor]]]:
