@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from dcdp.balance import ModulationConfig
 from dcdp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dcdp.errors import BundleError
+from dcdp.errors import BundleError, StorageError
 from dcdp.training import fit
 
 STATE = Checkpoint(3, 70, 2, {"macro_f1": 0.1 + 0.2}, {"branches": {"acc": 1 / 3}}, True, False, 1234, 5.5, "abc")
@@ -45,12 +47,13 @@ def test_the_old_checkpoint_stays_until_the_new_one_is_whole(tmp_path, monkeypat
     save_checkpoint(path, STATE, tensors())
     before = path.read_bytes()
 
-    def die(_tensors, file, **_):
-        file.write_bytes(before[: len(before) // 2])
-        raise RuntimeError("power is gone")
+    def fill_the_disk(file, content):
+        with file.open("wb") as half:
+            half.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("dcdp.checkpoint.save_file", die)
-    with pytest.raises(RuntimeError, match="power is gone"):
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    with pytest.raises(StorageError, match="the disk must have room"):
         save_checkpoint(path, replace(STATE, step=99), tensors())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
