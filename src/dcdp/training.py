@@ -328,6 +328,7 @@ class _History:
 
     def step(self, state: Checkpoint, parts: dict[str, Tensor], measures: dict[str, Any], rate: float) -> None:
         loss = read_parts(parts)
+        _require_finite(loss["total"], state.step)
         state.loss_sum += loss["total"]
         line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": _rounded(loss)}
         line |= {name: _rounded(values) for name, values in measures.items()}
@@ -349,6 +350,14 @@ class _History:
         self._file.flush()
         os.fsync(self._file.fileno())  # on the disk before the checkpoint that counts on it
         return self._file.tell()
+
+
+def _require_finite(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise ConfigError(
+            "the loss must stay finite", f"{loss} at step {step}",
+            "Lower training.learning_rate, or set training.clip_norm and training.precision='float32'.",
+        )  # fmt: skip
 
 
 def _backward(

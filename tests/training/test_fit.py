@@ -277,3 +277,9 @@ def test_fewer_windows_than_a_batch_are_one_batch(make_network, batches, method)
 def test_settings_that_cannot_train_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         TrainingConfig(**values)
+
+
+def test_a_loss_that_leaves_the_numbers_ends_training(make_network, batches, method):
+    settings = method(optimizer="sgd", learning_rate=1e30, clip_norm=0.0, epochs=2)
+    with pytest.raises(ConfigError, match=r"the loss must stay finite: got \S+ at step \d+. Lower training.learning_rate"):
+        fit(make_network(), batches, *settings)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from dcdp.errors import ConfigError, DataError
+from dcdp.errors import ConfigError, DataError, unknown_name
 from dcdp.models.branch import BranchEncoder
 from dcdp.models.dual_path import DualPath
 from dcdp.records import Branch, SignalSpec
@@ -88,6 +88,7 @@ class NetworkShape:
     branch_dropout: float
 
 
+_BRANCH_BY = ("set", "modality", "placement", "paper")
 PRESETS = {
     "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
@@ -125,6 +126,8 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
     ConfigError
         If a branch would have no path, a probability is none, or segments do not fit the stages.
     """
+    if config.preset not in PRESETS:
+        raise unknown_name("network.preset", config.preset, PRESETS)
     given = {f.name: getattr(config, f.name) for f in fields(NetworkShape) if getattr(config, f.name) is not None}
     shape = replace(PRESETS[config.preset], **given)
     n_stages = max(len(shape.widths), 1)
@@ -132,11 +135,15 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
         shape = replace(shape, segments=(2, *(1,) * (n_stages - 1)) if n_stages > 1 else (1,))
     if not shape.widths and not shape.statistics_width:
         raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
-    if len(shape.segments) != n_stages:
+    if len(shape.segments) != n_stages or shape.segments[-1] != 1:
         raise ConfigError(
-            f"network.segments must have {n_stages} entries (one a contrast stage)",
-            shape.segments, "Give one number of time segments a stage.",
+            f"network.segments must have {n_stages} entries (one a contrast stage), the last of them 1",
+            shape.segments, "Give one number of time segments a stage; the embedding has no time left.",
         )  # fmt: skip
+    if shape.kernel % 2 == 0 or shape.kernel < 1:
+        raise ConfigError("network.kernel must be odd", shape.kernel, "Try 5.")
+    if shape.branch_by not in _BRANCH_BY:
+        raise unknown_name("network.branch_by", shape.branch_by, _BRANCH_BY)
     for name in ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout"):
         if not 0 <= getattr(shape, name) < 1:
             raise ConfigError(f"network.{name} must be in [0, 1)", getattr(shape, name), "Give a probability.")
@@ -151,8 +158,17 @@ def branches_by(spec: SignalSpec, how: str, declared: Sequence[Branch]) -> tuple
     ConfigError
         If fewer than two branches come out.
     """
-    if how == "set":
-        return tuple(declared)
+    branches = tuple(declared) if how == "set" else _grouped(spec, how)
+    if len(branches) < 2:
+        raise ConfigError(
+            "the network needs at least two branches", f"{[b.name for b in branches]} by {how}",
+            "Choose another network.branch_by, or record a second sensor.",
+        )  # fmt: skip
+    return branches
+
+
+def _grouped(spec: SignalSpec, how: str) -> tuple[Branch, ...]:
+    """Group signals of one rate; a rate of its own makes a branch of its own."""
     groups: dict[str, list[str]] = {}
     rates: dict[str, float] = {}
     for signal in spec:
@@ -161,16 +177,10 @@ def branches_by(spec: SignalSpec, how: str, declared: Sequence[Branch]) -> tuple
         if rates.setdefault(name, signal.rate_hz) != signal.rate_hz:
             name = f"{name}_{signal.rate_hz:g}hz"
         groups.setdefault(name, []).append(signal.name)
-    branches = tuple(
+    return tuple(
         Branch(name, tuple(names), "residual" if any(spec[s].modality == "acc" for s in names) else "dense")
         for name, names in groups.items()
     )
-    if len(branches) < 2:
-        raise ConfigError(
-            "the network needs at least two branches", f"{[b.name for b in branches]} by {how}",
-            "Choose another network.branch_by, or record a second sensor.",
-        )  # fmt: skip
-    return branches
 
 
 def lay_out(spec: SignalSpec, branches: Sequence[Branch], window_s: float) -> tuple[BranchLayout, ...]:
