@@ -7,11 +7,13 @@ are refused rather than skipped: an archive that holds them is not the one that 
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -20,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from dcdp.data.layout import Layout
-from dcdp.errors import FormatError
+from dcdp.errors import DcdpError, FormatError
 
 __all__ = ["ARCHIVE_SUFFIXES", "read_archive", "special_file", "too_large"]
 
@@ -46,12 +48,16 @@ def _damage(path: Path) -> Iterator[None]:
     """Turn what the decompressors raise on damaged bytes into one error that names the file."""
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, NotImplementedError,
-            UnicodeDecodeError) as err:
-        raise FormatError("an archive must be whole", f"'{path}' ({err})", _FETCH) from err
+    except DcdpError:
+        raise
     except OSError as err:
-        if err.errno is not None:  # the disk's own errors speak for themselves; gzip and bz2 damage has no number
+        # The disk's own errors speak for themselves. Damage in gzip and bz2 has no number, and a damaged place in
+        # a zip sends the reader before the file's start (EINVAL).
+        if err.errno not in (None, errno.EINVAL):
             raise
+        raise FormatError("an archive must be whole", f"'{path}' ({err})", _FETCH) from err
+    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError, OverflowError,
+            RuntimeError, ValueError) as err:  # RuntimeError: damage that reads as a password or an unknown method
         raise FormatError("an archive must be whole", f"'{path}' ({err})", _FETCH) from err
 
 
