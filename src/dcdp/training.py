@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,10 +21,12 @@ from dcdp.balance import ModulationConfig, Modulator, parameter_groups
 from dcdp.batches import Batch, Batches
 from dcdp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dcdp.errors import BundleError, ConfigError
+from dcdp.gradients import backward
+from dcdp.history import History
 from dcdp.interruption import Interruption
 from dcdp.models.branch import BranchEncoder
 from dcdp.models.dual_path import DualPath, Outputs
-from dcdp.objectives import ObjectiveConfig, objective, read_parts
+from dcdp.objectives import ObjectiveConfig
 
 __all__ = ["FitResult", "TrainingConfig", "fit"]
 
@@ -167,10 +167,10 @@ def fit(
     epochs = max(1, min(config.epochs, round(config.max_steps / steps_per_epoch)))
     total_steps = epochs * steps_per_epoch
     last_epoch = min(epochs, stop_epoch or epochs)
-    forward = torch.compile(network) if config.compile else network
+    called = torch.compile(network) if config.compile else network
     started, done_before = time.perf_counter(), state.step
 
-    with Interruption() as interruption, _History(folder, state.history_bytes) as history:
+    with Interruption() as interruption, History(folder, state.history_bytes) as history:
         while state.epoch < last_epoch and not state.stopped:
             network.train()
             epoch_started = time.perf_counter()
@@ -180,8 +180,8 @@ def fit(
                 batch = _hide_branches(train.gather(index), branch_dropout)
                 batch.inputs.update(augment(batch.inputs, train.layouts, augmentation))
                 done = state.step / total_steps
-                scaled = partial(forward, own_scale=loop.modulator.own_scale)
-                outputs, parts = _backward(scaled, batch, objective_config, done, config)
+                forward = partial(_forward, called, config, objective_config.contrast > 0, loop.modulator.own_scale)
+                outputs, parts = backward(forward, batch, objective_config, done, config.accumulate)
                 loop.modulator.observe(outputs.branch, batch.label, batch.present)
                 loop.modulator.modulate(_learning_rate(config, done))
                 if config.clip_norm:
@@ -306,113 +306,12 @@ class _Loop:
             save_checkpoint(self.path, state, tensors)
 
 
-class _History:
-    """One JSON line a step and an epoch; cut back to the checkpoint on resume."""
-
-    def __init__(self, folder: Path | None, n_bytes: int) -> None:
-        self._file: BinaryIO | None = None
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / "history.jsonl"
-            path.touch()
-            self._file = path.open("r+b")
-            self._file.truncate(n_bytes)
-            self._file.seek(n_bytes)
-
-    def __enter__(self) -> _History:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def step(self, state: Checkpoint, parts: dict[str, Tensor], measures: dict[str, Any], rate: float) -> None:
-        loss = read_parts(parts)
-        _require_finite(loss["total"], state.step)
-        state.loss_sum += loss["total"]
-        line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": _rounded(loss)}
-        line |= {name: _rounded(values) for name, values in measures.items()}
-        self._write(line | {"learning_rate": float(f"{rate:.4g}")})
-
-    def epoch(self, state: Checkpoint, seconds: float, n_steps: int) -> None:
-        line = {"kind": "epoch", "epoch": state.epoch, "step": state.step, "seconds": round(seconds, 3)}
-        line |= _rounded({"train_loss": state.loss_sum / n_steps})
-        state.loss_sum = 0.0
-        self._write(line | {"validation": state.validation, "best": state.is_best})
-
-    def _write(self, line: dict[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(line).encode() + b"\n")
-
-    def flush(self) -> int:
-        if self._file is None:
-            return 0
-        self._file.flush()
-        os.fsync(self._file.fileno())  # on the disk before the checkpoint that counts on it
-        return self._file.tell()
-
-
-def _require_finite(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise ConfigError(
-            "the loss must stay finite", f"{loss} at step {step}",
-            "Lower training.learning_rate, or set training.clip_norm and training.precision='float32'.",
-        )  # fmt: skip
-
-
-def _backward(
-    forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, progress: float, training: TrainingConfig
-) -> tuple[Outputs, dict[str, Tensor]]:
-    """Leave the gradient of the objective over the whole batch in the parameters."""
-    if training.accumulate == 1:
-        outputs = _forward(forward, batch, config, training)
-        total, parts = objective(outputs, batch.label, batch.present, config, progress)
-        torch.autograd.backward(total)
-        return outputs, parts
-    return _backward_in_parts(forward, batch, config, progress, training)
-
-
-def _backward_in_parts(
-    forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, progress: float, training: TrainingConfig
-) -> tuple[Outputs, dict[str, Tensor]]:
-    """Backpropagate micro-batch by micro-batch with the objective still taken over the whole batch.
-
-    Contrast compares all windows of a batch, so losses of micro-batches cannot be added up. The outputs are
-    computed without a graph, the objective's gradient with respect to them is taken once, and each
-    micro-batch is run again to carry its part back (Gao et al. 2021, arXiv 2101.06983, "gradient caching").
-    """
-    size = -(-len(batch) // training.accumulate)
-    parts_of_batch = [batch.part(i, min(i + size, len(batch))) for i in range(0, len(batch), size)]
-    seeds = torch.randint(2**62, (len(parts_of_batch),)).tolist()
-    pieces = []
-    with torch.no_grad():
-        for part, seed in zip(parts_of_batch, seeds, strict=True):
-            torch.manual_seed(seed)
-            pieces.append(_tensors(_forward(forward, part, config, training)))
-    whole = [torch.cat(column).requires_grad_() for column in zip(*pieces, strict=True)]
-    outputs = Outputs(whole[0], whole[1], tuple(whole[3:]), whole[2])
-    total, parts = objective(outputs, batch.label, batch.present, config, progress)
-    gradients = torch.autograd.grad(total, whole, allow_unused=True)
-    start = 0
-    for part, seed in zip(parts_of_batch, seeds, strict=True):
-        torch.manual_seed(seed)
-        again = _tensors(_forward(forward, part, config, training))
-        pairs = [(t, g[start : start + len(part)]) for t, g in zip(again, gradients, strict=True) if g is not None]
-        torch.autograd.backward([t for t, _ in pairs], [g for _, g in pairs])
-        start += len(part)
-    return outputs, parts
-
-
 def _forward(
-    forward: Callable[..., Outputs], batch: Batch, config: ObjectiveConfig, training: TrainingConfig
+    network: Callable[..., Outputs], config: TrainingConfig, contrast: bool, own_scale: Tensor | None, batch: Batch
 ) -> Outputs:
-    enabled = training.precision == "bfloat16"
-    with torch.autocast(batch.present.device.type, torch.bfloat16, enabled=enabled):
-        return forward(batch.inputs, batch.present, contrast=config.contrast > 0)
-
-
-def _tensors(outputs: Outputs) -> list[Tensor]:
-    return [outputs.joint, outputs.branch, outputs.embedding, *outputs.stages]
+    """Run the network in the precision asked for."""
+    with torch.autocast(batch.present.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        return network(batch.inputs, batch.present, contrast=contrast, own_scale=own_scale)
 
 
 def _order(n: int, size: int, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
@@ -472,5 +371,3 @@ def _digest(*settings: object) -> str:
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.5g}") for name, value in values.items()}

@@ -36,7 +36,6 @@ def predict(bundle: Path, file: Path, /, *, rate_hz: float | None = None, out: P
     ]
     print_lines(f"sensors used: {', '.join(prediction.branches_used)}", *prediction.notes, "")
     print_table(["activity", "from [s]", "to [s]", "lasting [s]"], rows)
-    print_lines(*(f"note: {note}" for note in prediction.notes))
     if out is not None:
         write_windows(prediction, out)
         print_lines(f"windows  {out}")
