@@ -16,11 +16,14 @@ from dcdp.errors import ConfigError, DataError, unknown_name
 
 __all__ = [
     "Branch",
+    "Capture",
     "LabelSet",
+    "Note",
     "Recording",
     "Segment",
     "Signal",
     "SignalSpec",
+    "Stream",
     "Track",
     "Windows",
 ]
@@ -143,11 +146,79 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What was found or changed while a signal was read, with its measure; never silent, kept with the recording.
+
+    Attributes
+    ----------
+    kind
+        ``rate_jitter``, ``duplicate_times``, ``out_of_order``, ``gap``, ``clock_offset``, ``clock_drift``, ``unit``,
+        ``axes``, ``resampled``, ...
+    signal
+        Name of the signal, or ``""`` for the whole recording.
+    value, unit
+        The measure, such as 0.021 ``s``.
+    text
+        The same in words, for people.
+    """
+
+    kind: str
+    signal: str
+    value: float
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Samples of one sensor as a device wrote them: a time stamp each, jittered, perhaps out of order.
+
+    Attributes
+    ----------
+    name, modality, placement, channels, unit
+        As of a `Signal`.
+    times_s
+        (N,) float64, the device's own clock [s]; Unix time where the file gives it.
+    values
+        (N, C) float64, NaN where nothing was measured.
+    device
+        Streams of one device share a clock.
+    rate_hz
+        Nominal rate where the file declares one [Hz].
+    """
+
+    name: str
+    modality: str
+    placement: str
+    channels: tuple[str, ...]
+    unit: str
+    times_s: NDArray[np.float64]
+    values: NDArray[np.float64]
+    device: str = ""
+    rate_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        shape = (len(self.times_s), len(self.channels))
+        if self.values.shape != shape or self.times_s.ndim != 1:
+            raise DataError(f"values must be {shape} for '{self.name}'", f"shape {self.values.shape}",
+                            "Give one time a row and one name a column.")
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What one file or folder of a recorder holds: streams, and labels if someone marked them."""
+
+    streams: tuple[Stream, ...]
+    segments: tuple[Segment, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One continuous recording of one subject: tracks on one clock, labels as segments.
 
     A signal that was not recorded has no track. Time outside every segment is the null class.
-    Segments are sorted and do not overlap.
+    Segments are sorted and do not overlap. ``notes`` say what was found and changed on the way in.
     """
 
     name: str
@@ -155,6 +226,7 @@ class Recording:
     session: str
     tracks: tuple[Track, ...]
     segments: tuple[Segment, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tracks:

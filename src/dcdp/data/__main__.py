@@ -20,9 +20,9 @@ def main(arguments: Iterable[str]) -> str:
     if len(words) != 2:
         raise ConfigError("arguments must be NAME FOLDER_OR_ARCHIVE", " ".join(words) or "nothing",
                           "For example: hapt ../shared/data.")
-    layout = get_set(words[0]).layout
-    tree = TreeDigest(layout)
-    for _ in tree.watch(open_source(Path(words[1]), layout)):
+    data_set = get_set(words[0])
+    tree = TreeDigest(data_set.layout, data_set.file_hash)
+    for _ in tree.watch(open_source(Path(words[1]), data_set.layout)):
         pass
     return "\n".join(f'    "{group}": "{digest}",' for group, digest in tree.digests().items())
 

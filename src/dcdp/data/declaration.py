@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from dcdp.data.layout import Layout
 from dcdp.records import Branch, LabelSet, Recording, Signal, SignalSpec
@@ -13,7 +14,7 @@ __all__ = ["DataSet", "Files", "inertial_signal", "subject_name"]
 Files = Iterable[tuple[str, bytes]]
 """``(relative path, bytes)`` of each file, as a `dcdp.data.archive.Source` gives them."""
 
-_UNITS = {"acc": "m/s2", "gyr": "deg/s"}
+_UNITS = {"acc": "m/s2", "gyr": "deg/s", "mag": "uT"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,12 @@ class DataSet:
     branches
         Default branches.
     digests
-        Group of files (a subject, or ``labels``) -> sha256 over its files; see `dcdp.data.digests`.
+        Group of files (a subject, or ``labels``) -> sha256 over its files; see `dcdp.data.digests`. Empty where no
+        hashes of genuine files are known: then none are compared, and `dcdp data info` says so.
+    file_hash
+        How a single file is hashed below a group: ``sha256``, or ``git_blob_sha1`` where only that is published.
+    tested_on
+        ``real files``, or ``made-up files in the documented format`` for a set whose files were not at hand.
     parse
         Reads the recordings from the files; converts to the units of `dcdp.records`, once.
     official
@@ -58,6 +64,8 @@ class DataSet:
     parse: Callable[[Files], Iterator[Recording]] = field(repr=False)
     official: Mapping[str, tuple[str, ...]] | None = None
     version: int = 1
+    file_hash: Literal["sha256", "git_blob_sha1"] = "sha256"
+    tested_on: str = "real files"
 
 
 def subject_name(number: int | str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from dcdp.data.declaration import Files, subject_name
 from dcdp.data.layout import Layout
@@ -29,24 +30,34 @@ class TreeDigest:
     '6fb0544d'
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, file_hash: Literal["sha256", "git_blob_sha1"] = "sha256") -> None:
         self._layout = layout
+        self._hash = _sha256 if file_hash == "sha256" else _git_blob_sha1
         self._hashes: dict[str, dict[str, str]] = {}
 
     def watch(self, files: Files) -> Iterator[tuple[str, bytes]]:
         """Pass files through, hashing each."""
         for path, data in files:
-            self._hashes.setdefault(self._group(path), {})[path] = hashlib.sha256(data).hexdigest()
+            self._hashes.setdefault(self._group(path), {})[path] = self._hash(data)
             yield path, data
 
     def digests(self) -> dict[str, str]:
-        """Return group -> sha256 over its sorted lines of path, NUL, sha256 of the file, newline."""
+        """Return group -> sha256 over its sorted lines of path, NUL, hash of the file, newline."""
         return {group: _tree_digest(self._hashes[group]) for group in sorted(self._hashes)}
 
     def _group(self, path: str) -> str:
         match = self._layout.pattern.search(path)
         subject = match.groupdict().get("subject") if match else None
         return SHARED_GROUP if subject is None else subject_name(subject)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _git_blob_sha1(data: bytes) -> str:
+    """Hash a file as git names its content; enough to tell damage, not forgery."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _tree_digest(hashes: Mapping[str, str]) -> str:

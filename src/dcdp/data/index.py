@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dcdp.errors import FormatError, MissingError
-from dcdp.records import LabelSet, Segment, Signal, SignalSpec
+from dcdp.records import LabelSet, Note, Segment, Signal, SignalSpec
 
 __all__ = ["INDEX_NAME", "RecordingEntry", "StoreIndex", "load_index", "save_index"]
 
@@ -23,7 +23,7 @@ class RecordingEntry:
 
     Attributes
     ----------
-    name, subject, session, segments
+    name, subject, session, segments, notes
         As in `dcdp.records.Recording`.
     rows
         Signal -> (first row, number of rows). A signal that was not recorded is left out.
@@ -37,6 +37,7 @@ class RecordingEntry:
     segments: tuple[Segment, ...]
     rows: Mapping[str, tuple[int, int]]
     start_s: Mapping[str, float]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +90,6 @@ def _from_plain(plain: dict[str, Any]) -> StoreIndex:
 
 def _entry(plain: dict[str, Any]) -> RecordingEntry:
     segments = tuple(Segment(**segment) for segment in plain["segments"])
+    notes = tuple(Note(**note) for note in plain.get("notes", ()))
     rows = {signal: (int(first), int(count)) for signal, (first, count) in plain["rows"].items()}
-    return RecordingEntry(plain["name"], plain["subject"], plain["session"], segments, rows, plain["start_s"])
+    return RecordingEntry(plain["name"], plain["subject"], plain["session"], segments, rows, plain["start_s"], notes)

@@ -116,10 +116,10 @@ def cache_folder() -> Path:
 
 def _verified(data_set: DataSet, source: Source, verify: bool, progress: Progress | None) -> Iterator[Recording]:
     """Yield the parsed recordings; raise after the last if the files were not the known ones."""
-    if not verify:
+    if not (verify and data_set.digests):
         yield from data_set.parse(_counted(source, data_set, progress))
         return
-    tree = TreeDigest(data_set.layout)
+    tree = TreeDigest(data_set.layout, data_set.file_hash)
     yield from data_set.parse(tree.watch(_counted(source, data_set, progress)))
     check_digests(tree.digests(), data_set.digests)
 
@@ -133,7 +133,7 @@ def _counted(files: Files, data_set: DataSet, progress: Progress | None) -> Iter
 
 def _cache_key(data_set: DataSet, data: Path | None, verify: bool, gap_s: float) -> str:
     """Name a store by all that decides what is in it."""
-    if verify:
+    if verify and data_set.digests:
         known = "".join(f"{group}{digest}" for group, digest in sorted(data_set.digests.items()))
         state = "verified"
     else:

@@ -159,7 +159,10 @@ def _entries(spec: SignalSpec, labels: LabelSet, recordings: Iterable[Recording]
             first[name] += n_rows
         start_s = {track.signal.name: float(track.start_s) for track in recording.tracks}
         entries.append(
-            RecordingEntry(recording.name, recording.subject, recording.session, recording.segments, rows, start_s)
+            RecordingEntry(
+                recording.name, recording.subject, recording.session, recording.segments, rows, start_s,
+                recording.notes,
+            )  # fmt: skip
         )
     if not entries:
         raise DataError("a store must hold a recording", "none", "Check that the data folder holds the set's files.")
