@@ -162,7 +162,7 @@ def _entries(spec: SignalSpec, labels: LabelSet, recordings: Iterable[Recording]
             RecordingEntry(
                 recording.name, recording.subject, recording.session, recording.segments, rows, start_s,
                 recording.notes,
-            )  # fmt: skip
+            )
         )
     if not entries:
         raise DataError("a store must hold a recording", "none", "Check that the data folder holds the set's files.")
