@@ -154,3 +154,27 @@ def test_the_synthetic_source_is_the_body_that_was_asked_for(fold):
     assert [branch.name for branch in source.branches] == ["acc", "gyr"]
     assert source.official is None
     assert len(source.labels) > 5
+
+
+def test_each_branch_is_also_trained_alone_when_asked_to(fold, monkeypatch):
+    result = run_fold(replace(fold, alone=True))
+    heads, table = result["scores"]["by_branch"], result["scores"]["utilisation"]
+    assert set(table) == {"acc", "gyr"}
+    for name, row in table.items():
+        assert row["gap"] == pytest.approx(row["alone"] - heads[name]["accuracy"])
+    shuffled = fold.source.store.gather
+    monkeypatch.setattr(fold.source.store, "gather", lambda *a: _without(shuffled(*a), "wrist_gyr"))
+    assert run_fold(replace(fold, alone=True))["scores"]["utilisation"]["acc"]["alone"] == table["acc"]["alone"]
+
+
+def _without(signals, name):
+    """Return the gathered signals with noise for one of them."""
+    noise = np.random.default_rng(0).normal(size=signals[name].shape).astype(np.float32)
+    return signals | {name: noise}
+
+
+def test_a_branch_that_nobody_wore_is_not_trained_alone(fold):
+    only_acc = replace(fold.windows, present=fold.windows.present & np.array([True, False]))
+    table = run_fold(replace(fold, windows=only_acc, alone=True))["scores"]["utilisation"]
+    assert table["gyr"] == {"alone": None, "gap": None}
+    assert table["acc"]["alone"] > 0.1

@@ -29,6 +29,7 @@ def train(
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     config: Path | None = None,
     peers: str = "",
+    alone: Annotated[bool, Parameter(negative="")] = False,
     resume: Annotated[bool, Parameter(negative="")] = False,
     force: Annotated[bool, Parameter(negative="")] = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -62,6 +63,8 @@ def train(
         TOML file whose keys replace those of the data set's default configuration.
     peers
         Rivals to train beside, under the same folds, e.g. forest.
+    alone
+        Train each branch by itself as well: shows what the joint training leaves unused (test.utilisation).
     resume
         Go on with an interrupted run in the same folder.
     force
@@ -96,6 +99,7 @@ def train(
         seed=seed,
         out=run,
         peers=_words(peers),
+        alone=alone,
         resume=resume,
         force=force,
         device=device,

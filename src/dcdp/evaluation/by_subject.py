@@ -32,7 +32,7 @@ _FROM_CONFUSION = {
     "weighted_f1": weighted_f1,
     "balanced_accuracy": balanced_accuracy,
 }
-_EXTRAS = ("by_branch", "absent", "shapley", "subsets", "alignment")
+_EXTRAS = ("by_branch", "absent", "shapley", "subsets", "alignment", "utilisation")
 
 
 def score(label: ArrayLike, probability: ArrayLike, subject: ArrayLike, labels: Sequence[str]) -> Scores:

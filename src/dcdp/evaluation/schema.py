@@ -43,6 +43,7 @@ _SCHEMA: dict[str, Any] = {
         "absent?": {"*": {"macro_f1": _NUMBER, "loss": _NUMBER}},
         "shapley?": {"*": _NUMBER_OR_NONE},
         "subsets?": {"*": _NUMBER},
+        "utilisation?": {"*": {"alone": _NUMBER_OR_NONE, "gap": _NUMBER_OR_NONE}},
         "alignment?": {
             "*": {"retrieval_window": _NUMBER_OR_NONE, "retrieval_activity": _NUMBER_OR_NONE, "cka": _NUMBER_OR_NONE}
         },

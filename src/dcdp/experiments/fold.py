@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ from dcdp.batches import Batches
 from dcdp.bundle import Bundle, save_bundle
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
-from dcdp.evaluation import absent_table, alignment_table, fit_temperature, score, score_branches, subject_macro_f1
+from dcdp.evaluation import (
+    absent_table,
+    alignment_table,
+    fit_temperature,
+    score,
+    score_branches,
+    subject_macro_f1,
+    utilisation_gap,
+)
 from dcdp.evaluation.results import environment
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import DataSource
@@ -25,7 +33,7 @@ from dcdp.files import atomic_path, write_text
 from dcdp.inference import Inferred, infer, softmax
 from dcdp.models.dual_path import DualPath
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
-from dcdp.records import Branch, Windows
+from dcdp.records import Branch, SignalSpec, Windows
 from dcdp.splits import Split, drop_copies, leak_audit, require_classes, require_no_leak
 from dcdp.training import FitResult, fit
 
@@ -48,6 +56,8 @@ class FoldRequest:
         Where the fold's files go; None writes nothing.
     peers
         Rivals to train on the same people.
+    alone
+        Whether each branch is also trained by itself, to see what joint training leaves of it.
     """
 
     source: DataSource
@@ -58,6 +68,7 @@ class FoldRequest:
     device: str = "cpu"
     folder: Path | None = None
     peers: tuple[str, ...] = ()
+    alone: bool = False
 
 
 def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | None = None) -> dict[str, Any]:
@@ -66,8 +77,8 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     Returns
     -------
     dict
-        ``scores`` (with ``by_branch``, ``absent``, ``shapley``, ``subsets``, ``alignment``), ``validation``,
-        ``training``, ``leak_audit``, ``peers`` and ``seconds``.
+        ``scores`` (with ``by_branch``, ``absent``, ``shapley``, ``subsets``, ``alignment``, ``utilisation``),
+        ``validation``, ``training``, ``leak_audit``, ``peers`` and ``seconds``.
 
     Raises
     ------
@@ -83,6 +94,8 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     bundle, trained = train_fold(request, resume=resume, progress=progress)
     train_s = time.perf_counter() - started
     scores, inferred = evaluate_bundle(bundle, request.source.store, _part(request, "test"), request.device)
+    if request.alone:
+        scores["utilisation"] = _utilisation(request, scores["by_branch"], progress)
     result = {
         "scores": scores,
         "validation": trained.validation,
@@ -215,6 +228,41 @@ def _validate(network: DualPath, batches: Batches) -> dict[str, Any]:
         "loss": float(-np.log(probability[np.arange(len(probability)), windows.label] + 1e-12).mean()),
         "branches": {name: figures["macro_f1"] for name, figures in by_branch.items()},
     }
+
+
+def _utilisation(
+    request: FoldRequest, joint: Mapping[str, Mapping[str, float | None]], progress: Report | None
+) -> dict[str, dict[str, float | None]]:
+    """Train each branch with all others absent, within the same budget, and compare its head with the joint one's."""
+    table: dict[str, dict[str, float | None]] = {}
+    for m, branch in enumerate(_branches(request)):
+
+        def report(done: int, total: int, text: str, name: str = branch.name) -> None:
+            if progress is not None:
+                progress(done, total, f"{name} alone, {text}")
+
+        windows = _with_only(request.windows, request.source.spec, branch)
+        lone = replace(request, windows=windows, folder=None)
+        if not all(len(index) for index in request.split.parts(windows).values()):  # nobody of some part wore it
+            table[branch.name] = {"alone": None, "gap": None}
+            continue
+        network, _ = _fit(lone, ("train",), None, None, False, report)
+        test = _batches(lone, "test", network)
+        label, subject = test.windows.label, test.windows.subject
+        head = softmax(infer(network, test).branch)
+        own = score_branches(label, head, test.present, subject, network.branches)[network.branches[m]]["accuracy"]
+        together = joint[branch.name]["accuracy"]
+        gap = None if own is None or together is None else utilisation_gap({"": together}, {"": own})[""]
+        table[branch.name] = {"alone": own, "gap": gap}
+    return table
+
+
+def _with_only(windows: Windows, spec: SignalSpec, branch: Branch) -> Windows:
+    """Return the windows that have all of a branch's signals, with every other signal marked absent."""
+    own = np.isin(spec.names, branch.signals)
+    whole: NDArray[np.bool_] = np.all(windows.present[:, own], axis=1)
+    windows = windows.take(whole)
+    return replace(windows, present=windows.present & own)
 
 
 def _temperature(network: DualPath, validation: Batches) -> float:

@@ -56,6 +56,8 @@ class RunRequest:
         Run folder.
     peers
         Rivals to score under the same folds.
+    alone
+        Whether each branch is also trained by itself.
     resume, force
         Go on with what is in the run folder, or replace it.
     device
@@ -75,6 +77,7 @@ class RunRequest:
     validation: tuple[str, ...] = ()
     seed: int = 0
     peers: tuple[str, ...] = ()
+    alone: bool = False
     resume: bool = False
     force: bool = False
     device: str = "auto"
@@ -151,7 +154,10 @@ def evaluate_run(
                 raise BundleError("a model must be tested on new people", sorted(shared), "Train this fold again.")
             part = windows.take(fold.parts(windows)["test"])
             scores[fold.fold], _ = evaluate_bundle(bundle, source.store, part)
-    return result | {"test": pool_folds(scores, result["labels"])}
+    test = pool_folds(scores, result["labels"])
+    if "utilisation" in result["test"]:  # of networks that were not kept
+        test["utilisation"] = result["test"]["utilisation"]
+    return result | {"test": test}
 
 
 def _require_usable_folder(request: RunRequest, config: RunConfig) -> None:
@@ -198,7 +204,7 @@ def _identity(request: RunRequest) -> str:
         "seed": request.seed,
         "peers": " ".join(request.peers),
         "verified": request.verify,
-    }
+    } | ({"alone": True} if request.alone else {})
     return "".join(f"{name} {value}".rstrip() + "\n" for name, value in facts.items())
 
 
@@ -299,7 +305,9 @@ def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int, ne
 def _fold_request(request: RunRequest, config: RunConfig, prepared: _Prepared, fold: Split) -> FoldRequest:
     folder = request.out / "folds" / fold.fold
     device = _device(request.device)
-    return FoldRequest(prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers)
+    return FoldRequest(
+        prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers, request.alone
+    )
 
 
 def _device(name: str) -> str:

@@ -100,11 +100,16 @@ def _confusion(run: Run) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 
 def _sensors(run: Run) -> Drawing | None:
-    alone = {
+    heads = {
         name: values["accuracy"]
         for name in mapping(run.test, "by_branch")
         if "accuracy" in (values := numbers(run.test, "by_branch", name))
     }
     branches = [str(name) for name in run.result.get("branches") or []]
     joint = numbers(run.test, "accuracy").get("mean")
-    return draw_sensors(branches, alone, joint, numbers(run.test, "shapley"))
+    trained_alone = {
+        name: values["alone"]
+        for name in mapping(run.test, "utilisation")
+        if "alone" in (values := numbers(run.test, "utilisation", name))
+    }
+    return draw_sensors(branches, heads, joint, numbers(run.test, "shapley"), trained_alone)

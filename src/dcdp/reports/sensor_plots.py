@@ -17,7 +17,11 @@ ROW = 30
 
 
 def draw_sensors(
-    branches: Sequence[str], alone: Mapping[str, float], joint: float | None, shapley: Mapping[str, float]
+    branches: Sequence[str],
+    heads: Mapping[str, float],
+    joint: float | None,
+    shapley: Mapping[str, float],
+    trained_alone: Mapping[str, float] | None = None,
 ) -> Drawing | None:
     """Draw the accuracy of each branch's own head (a line shows the joint head) and the Shapley shares.
 
@@ -25,31 +29,38 @@ def draw_sensors(
     ----------
     branches
         Names in order.
-    alone
+    heads
         Accuracy of each branch's head, in [0, 1].
     joint
         Accuracy of the joint head.
     shapley
         Share of each branch; they sum to 1, and one may be negative.
+    trained_alone
+        Accuracy of each branch where it was trained by itself; marked on its bar.
     """
+    dashes = (f"dashed: joint head {joint:.3f}" if joint else "", "tick: trained alone" if trained_alone else "")
+    legend = "; ".join(dash for dash in dashes if dash)
     panels = [
-        (title, values, line)
-        for title, values, line in (
-            ("Accuracy of its own head" + (f" (dashed: joint head {joint:.3f})" if joint else ""), alone, joint),
-            ("Shapley share of each branch", shapley, None),
+        (title, values, line, ticks)
+        for title, values, line, ticks in (
+            ("Accuracy of its own head" + (f" ({legend})" if legend else ""), heads, joint, trained_alone or {}),
+            ("Shapley share of each branch", shapley, None, {}),
         )
         if values
     ]
     if not panels:
         return None
-    rows = [branch for branch in branches if branch in alone or branch in shapley]
-    rows += sorted((set(alone) | set(shapley)) - set(rows))
+    rows = [branch for branch in branches if branch in heads or branch in shapley]
+    rows += sorted((set(heads) | set(shapley)) - set(rows))
     label = 12 + 7 * min(18, max(map(len, rows)))
     with new_sheet(WIDTH, 36 + ROW * len(rows) + 28) as sheet:
         pitch = (WIDTH - label) / len(panels)
-        for place, (title, values, line) in enumerate(panels):
+        for place, (title, values, line, ticks) in enumerate(panels):
             axes = sheet.axes(label + place * pitch + 4, 36, pitch - 90, ROW * len(rows))
             _bars(sheet, axes, rows, values, line)
+            for row, name in enumerate(rows):
+                if name in ticks:
+                    axes.plot([ticks[name]] * 2, [row - 0.4, row + 0.4], color=INK, linewidth=2)
             dress(axes, title, grid="x")
             axes.set_yticks(range(len(rows)), [shorten(row, 18) for row in rows] if place == 0 else [""] * len(rows))
             axes.tick_params(axis="y", labelcolor=INK)
