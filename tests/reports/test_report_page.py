@@ -14,6 +14,7 @@ from dcdp.reports import write_report
 from dcdp.reports.ink import COLOURS
 from dcdp.reports.page import reproduce
 from dcdp.reports.run_folder import read_run
+from dcdp.reports.sensor_plots import draw_sensors
 
 FIGURES = {"balance", "by_activity", "by_subject", "calibration", "embedding", "losses", "sensors", "validation"}
 HOSTILE = (
@@ -349,3 +350,10 @@ def test_browser_complaints_would_be_seen(tmp_path):
     page = tmp_path / "bad.html"
     page.write_text("<!doctype html><html><script>console.error('no')</script></html>")
     assert len(console_of(page, tmp_path / "profile")) == 1
+
+
+def test_a_branch_that_was_also_trained_alone_gets_a_tick():
+    heads = {"acc": 0.6, "gyr": 0.5}
+    without = draw_sensors(["acc", "gyr"], heads, 0.8, {})
+    one, other = (draw_sensors(["acc", "gyr"], heads, 0.8, {}, {"acc": alone}) for alone in (0.7, 0.9))
+    assert len({without.svg, one.svg, other.svg}) == 3

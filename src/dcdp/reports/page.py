@@ -133,6 +133,8 @@ def reproduce(run: Run) -> str:
     words = ["dcdp", "train", str(run.result.get("data", "NAME"))]
     words += [] if words[-1] == "synthetic" else ["--data", "DATA"]
     words += ["--split", split, "--seed", str(run.result.get("seed", 0))]
+    if mapping(run.test, "utilisation"):
+        words.append("--alone")
     if split in ("hold_out", "holdout") and folds:
         for part in ("test", "validation"):
             words += [f"--{part}", ",".join(map(str, folds[0].get(part) or []))]

@@ -38,12 +38,11 @@ def draw_sensors(
     trained_alone
         Accuracy of each branch where it was trained by itself; marked on its bar.
     """
-    dashes = (f"dashed: joint head {joint:.3f}" if joint else "", "tick: trained alone" if trained_alone else "")
-    legend = "; ".join(dash for dash in dashes if dash)
+    dashed = f" (dashed: joint {joint:.3f})" if joint else ""
     panels = [
         (title, values, line, ticks)
         for title, values, line, ticks in (
-            ("Accuracy of its own head" + (f" ({legend})" if legend else ""), heads, joint, trained_alone or {}),
+            (f"Accuracy of its own head{dashed}", heads, joint, trained_alone or {}),
             ("Shapley share of each branch", shapley, None, {}),
         )
         if values
