@@ -49,8 +49,8 @@ class Variant:
     def step(self, index: np.ndarray) -> None:
         """One step as in `dcdp.training.fit`, timed in processor seconds."""
         started = time.process_time()
-        batch = self.train.gather(index)
-        batch.inputs.update(augment(batch.inputs, self.train.layouts, self.config.augment))
+        batch, subject = self.train.gather(index), self.train.windows.subject[index]
+        batch = augment(batch, self.train.layouts, self.config.augment, subject)
         outputs = self.network(batch.inputs, batch.present, contrast=self.config.objective.contrast > 0)
         total, _ = objective(outputs, batch.label, batch.present, self.config.objective, 0.5)
         total.backward()

@@ -47,6 +47,7 @@ FLOORS = {
 }
 # Neighbours on one floor that may be read, each in this direction only.
 NEIGHBOURS = {
+    ("augmentation", "batches"),
     ("data", "signals"),
     ("config", "training"),
     ("evaluation", "config"),

@@ -178,7 +178,7 @@ def fit(
             for index in _order(len(train), config.batch_size, seed, state.epoch, done_of_epoch):
                 _seed_step(seed, state.step)
                 batch = _hide_branches(train.gather(index), branch_dropout)
-                batch.inputs.update(augment(batch.inputs, train.layouts, augmentation))
+                batch = augment(batch, train.layouts, augmentation, train.windows.subject[index])
                 done = state.step / total_steps
                 forward = partial(_forward, called, config, objective_config.contrast > 0, loop.modulator.own_scale)
                 outputs, parts = backward(forward, batch, objective_config, done, config.accumulate)

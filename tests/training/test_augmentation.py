@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from dcdp.augmentation import AugmentConfig, augment, random_rotations
+from dcdp.batches import Batch
 from dcdp.errors import ConfigError
 from dcdp.models.network import lay_out
 from dcdp.records import Branch, Signal, SignalSpec
@@ -33,7 +36,13 @@ def inputs_of(layouts, n_windows=7):
 
 def run(layouts, inputs, config, seed=0):
     torch.manual_seed(seed)
-    return augment(inputs, layouts, config)
+    return augment(batch_of(layouts, inputs), layouts, config).inputs
+
+
+def batch_of(layouts, inputs):
+    n_windows = len(next(iter(inputs.values())))
+    present = torch.ones(n_windows, len(layouts), dtype=torch.bool)
+    return Batch(inputs, present, torch.zeros(n_windows, dtype=torch.long))
 
 
 def turn_of(before, after):
@@ -136,12 +145,25 @@ def test_nothing_asked_nothing_changed():
     inputs = inputs_of(layouts)
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    found = augment(inputs, layouts, AugmentConfig(0.0, 0.0))
-    assert all(found[name] is inputs[name] for name in inputs)
+    batch = batch_of(layouts, inputs)
+    found = augment(batch, layouts, AugmentConfig(0.0, 0.0))
+    assert found is batch
+    assert all(found.inputs[name] is inputs[name] for name in inputs)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("values", [{"rotation_deg": -1.0}, {"gain": -0.1}])
-def test_negative_spreads_are_refused(values):
-    with pytest.raises(ConfigError, match="augment values must be >= 0"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rotation_deg": -1.0}, "augment values must be >= 0: got -1.0 for rotation_deg"),
+        ({"gain": -0.1}, "augment values must be >= 0"),
+        ({"jitter": math.nan}, "augment values must be >= 0: got nan for jitter"),
+        ({"time_warp": math.inf}, "augment values must be >= 0"),
+        ({"mixing": 1.5}, r"augment.mixing must be in \[0, 1\]: got 1.5"),
+        ({"flip": 2.0}, r"augment.flip must be in \[0, 1\]"),
+        ({"warp_knots": 1}, "augment.warp_knots must be from 2 to 64: got 1"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
         AugmentConfig(**values)

@@ -18,6 +18,7 @@ class DoubleBatches:
 
     def __init__(self, batches):
         self.batches, self.layouts, self.device = batches, batches.layouts, batches.device
+        self.windows = batches.windows
 
     def __len__(self):
         return len(self.batches)

@@ -100,7 +100,8 @@ PRESETS = {
 class BranchLayout:
     """Shape of one branch's input: C channels of its signals side by side, T samples.
 
-    ``sizes`` and ``placements`` have one entry a signal; a signal of three channels is a vector x, y, z.
+    ``sizes``, ``placements``, ``units`` and ``modalities`` have one entry a signal; a signal of three channels is a
+    vector x, y, z.
     """
 
     branch: Branch
@@ -109,6 +110,8 @@ class BranchLayout:
     rate_hz: float
     sizes: tuple[int, ...]
     placements: tuple[str, ...]
+    units: tuple[str, ...]
+    modalities: tuple[str, ...]
 
     @property
     def vectors(self) -> tuple[tuple[int, str], ...]:
@@ -210,6 +213,8 @@ def _lay_out_one(spec: SignalSpec, branch: Branch, window_s: float) -> BranchLay
         rate,
         tuple(len(signal.channels) for signal in signals),
         tuple(signal.placement for signal in signals),
+        tuple(signal.unit for signal in signals),
+        tuple(signal.modality for signal in signals),
     )
 
 
