@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 
 from dcdp.errors import DcdpError, FormatError, MissingError, StorageError
 
-__all__ = ["MAX_FILE_BYTES", "MAX_FILES", "Export", "not_this", "open_export"]
+__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "Export", "not_this", "open_export"]
 
 MAX_FILES = 10_000
 """Files in one folder or zip beyond which it is no recording."""
@@ -67,10 +67,7 @@ class Export:
 
     def named(self, *suffixes: str) -> tuple[str, ...]:
         """Return the names that end in one of some suffixes, hidden files and the shadows of macOS left out."""
-        return tuple(
-            name for name in self.names
-            if name.lower().endswith(suffixes) and not any(part[:1] == "." or part == "__MACOSX" for part in name.split("/"))
-        )  # fmt: skip
+        return tuple(name for name in self.names if name.lower().endswith(suffixes) and not _is_shadow(name))
 
     def head(self, name: str, n_bytes: int = 8192) -> bytes:
         """Return the first bytes of a file.
@@ -122,10 +119,6 @@ class Export:
             with _zip(self.path) as archive, archive.open(_members(archive)[name]) as member:
                 yield cast("BinaryIO", member)
 
-    def inside(self, name: str) -> Export:
-        """Return one file of a folder or zip as an export of its own kind, under the same limits."""
-        return Export(self.path, self.kind, {name: self._sizes[name]})
-
 
 def open_export(path: Path) -> Export:
     """List what there is to read; nothing is read but the directory.
@@ -162,6 +155,10 @@ def not_this(where: str, what: str, why: str, remedy: str = _REMEDY) -> FormatEr
     return FormatError(f"{what} must be whole", f"{where} ({why})", remedy)
 
 
+def _is_shadow(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
 def _walk(root: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for folder, folders, files in os.walk(root):  # does not follow links to folders
@@ -190,6 +187,9 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
             raise FormatError("an archive must consist of plain files", f"a link or special file '{name}' in '{path}'",
                               "Do not use this archive.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FormatError("an archive must be packed by deflate", f"method {info.compress_type} for '{name}' in "
+                              f"'{path}'", "Pack it again as an ordinary zip.")
         if name in found:
             raise FormatError("an archive must hold each file once", f"'{name}' twice in '{path}'", _REMEDY)
         if info.file_size > max(_SMALL_BYTES, _MAX_RATIO * info.compress_size):
@@ -223,9 +223,11 @@ class _Modest(io.BufferedReader):
     """A file that gives no more at once than a zip's directory may have."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or not 0 <= size <= _MAX_DIRECTORY_BYTES:
+        asked = _MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else min(size, _MAX_DIRECTORY_BYTES + 1)
+        data = super().read(asked)
+        if len(data) > _MAX_DIRECTORY_BYTES:
             raise zipfile.BadZipFile("a directory that is too large")
-        return super().read(size)
+        return data
 
 
 @contextmanager
