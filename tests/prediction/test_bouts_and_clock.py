@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dcdp.errors import FormatError
 from dcdp.prediction.bouts import Bout, merge_windows
-from dcdp.prediction.sampling import on_clock, sampling_rate
+from dcdp.signals.clock import on_clock, sampling_rate
 
 UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 LABELS = st.lists(st.sampled_from("abc"), min_size=1, max_size=30)
