@@ -19,7 +19,7 @@ import torch
 
 from dcdp.bundle import load_bundle
 from dcdp.config import RunConfig
-from dcdp.data.check import require_trainable
+from dcdp.data.quality import require_trainable
 from dcdp.errors import BundleError, ConfigError, unknown_name
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold import FoldRequest, evaluate_bundle, run_fold
