@@ -40,10 +40,10 @@ def noise(seed: int, n_rows: int = 200) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n_rows, 3)).astype(np.float32)
 
 
-def recording(name: str, subject: str, values: np.ndarray, label: str = "walk") -> Recording:
+def recording(name: str, subject: str, values: np.ndarray, label: str = "walk", session: str = "1") -> Recording:
     pulse = np.full((len(values) // 20, 1), 80.0, np.float32)  # the same in all, as pulses are
     segments = (Segment(0.0, len(values) / 20, label),)
-    return Recording(name, subject, "1", (Track(ACC, values), Track(HEART, pulse)), segments)
+    return Recording(name, subject, session, (Track(ACC, values), Track(HEART, pulse)), segments)
 
 
 def store_of(*recordings: Recording) -> Store:
@@ -398,3 +398,123 @@ def test_a_class_that_is_only_tested_is_refused() -> None:
     assert audit["passed"]  # no leak, but nothing to learn it from
     with pytest.raises(DataError, match="every tested class must occur in training: got run absent"):
         require_classes(audit)
+
+
+# Published splits by session
+
+
+SESSIONS = {"train": (("a", "1"), ("b", "1")), "validation": (("b", "2"),), "test": (("a", "2"), ("c", "1"))}
+
+
+def session_store(*left_out: tuple[str, str]) -> Store:
+    visits = [(subject, session) for subject in "abc" for session in "12" if (subject, session) not in left_out]
+    return store_of(
+        *(recording(f"{who} {visit}", who, noise(seed), session=visit) for seed, (who, visit) in enumerate(visits))
+    )
+
+
+def test_an_official_split_may_be_by_session() -> None:
+    store = session_store()
+    windows = cut_windows(store, CONFIG)
+    (fold,) = make_folds("official", store.subjects, official=SESSIONS)
+    assert (fold.train, fold.validation, fold.test) == (("a", "b"), ("b",), ("a", "c"))
+    names = {
+        part: {store.recordings[number].name for number in windows.recording[index]}
+        for part, index in fold.parts(windows).items()
+    }
+    assert names == {"train": {"a 1", "b 1"}, "validation": {"b 2"}, "test": {"a 2", "c 1"}}
+    shuffled = windows.take(np.arange(len(windows))[::-1])
+    assert {part: len(index) for part, index in fold.parts(shuffled).items()} == {
+        "train": 18, "validation": 9, "test": 18,
+    }  # fmt: skip
+
+
+def test_the_audit_says_who_is_shared_by_a_split_by_session() -> None:
+    store = session_store()
+    (fold,) = official(store.subjects, SESSIONS)
+    audit = leak_audit(cut_windows(store, CONFIG), fold, store)
+    told = ("by", "shared_people", "people_never_seen", "shared_subjects", "shared_sessions", "missing_sessions")
+    assert [audit[key] for key in told] == ["session", ["a", "b"], False, 2, 0, []]
+    assert audit["passed"]
+    require_no_leak(audit)
+    assert json.loads(json.dumps(audit)) == audit
+
+
+def test_the_audit_names_sessions_that_are_not_there() -> None:
+    store = session_store(("a", "2"))
+    (fold,) = official(store.subjects, SESSIONS)
+    assert leak_audit(cut_windows(store, CONFIG), fold, store)["missing_sessions"] == ["a 2"]
+
+
+def test_a_split_by_session_whose_tested_people_are_new_says_so() -> None:
+    store = session_store()
+    (fold,) = official(store.subjects, {**SESSIONS, "test": (("c", "1"),)})
+    audit = leak_audit(cut_windows(store, CONFIG), fold, store)
+    assert audit["people_never_seen"]
+    assert audit["shared_people"] == ["b"]
+
+
+def test_windows_under_a_false_session_are_found() -> None:
+    store = session_store()
+    windows = cut_windows(store, CONFIG)
+    (fold,) = official(store.subjects, SESSIONS)
+    session = windows.session.copy()
+    session[4] = "2"  # a window in the middle of a's first session
+    audit = leak_audit(replace(windows, session=session), fold, store)
+    assert audit["shared_sessions"] == audit["shared_recordings"] == 1
+    with pytest.raises(SplitError, match="got 1 shared sessions, 1 shared recordings, 42 shared samples"):
+        require_no_leak(audit)
+
+
+def test_a_session_stored_twice_is_a_leak_in_a_split_by_session_too() -> None:
+    visits = ((1, "a", "1"), (2, "b", "1"), (3, "b", "2"), (1, "a", "2"), (5, "c", "1"))
+    store = store_of(*(recording(f"{who} {visit}", who, noise(seed), session=visit) for seed, who, visit in visits))
+    (fold,) = official(store.subjects, SESSIONS)
+    windows = cut_windows(store, CONFIG)
+    assert not leak_audit(windows, fold, store)["passed"]
+    assert drop_copies(windows, fold, store)[1] == ("a 1",)
+
+
+def test_windows_that_do_not_know_their_session_are_refused() -> None:
+    store = session_store()
+    (fold,) = official(store.subjects, SESSIONS)
+    with pytest.raises(SplitError, match="must know their session"):
+        fold.parts(replace(cut_windows(store, CONFIG), session=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "says"),
+    [
+        ("hold_out", {}, "only an official split may be by session: got 'hold_out'"),
+        ("official", {"test": (("a", "1"), ("c", "1"))}, "train and test must not share a session: got a 1 in both"),
+        ("official", {"test": (("a", "2"), ("a", "2"), ("c", "1"))}, "test must name .* each once: got"),
+        ("official", {"test": (("a", "2"),)}, "test must name sessions of its subjects"),
+        ("official", {"train": (("a", "1"), ("b", "1"), ("c", "2"))}, "train must name sessions of its subjects"),
+        ("official", {"validation": None}, "sessions must be given for train, validation, test: got train, test"),
+    ],
+)
+def test_a_bad_split_by_session_cannot_be_made(name: str, changes: dict[str, object], says: str) -> None:
+    sessions = {part: pairs for part, pairs in {**SESSIONS, **changes}.items() if pairs is not None}
+    with pytest.raises(SplitError, match=says):
+        Split(name, "official", ("a", "b"), ("b",), ("a", "c"), sessions)  # type: ignore[arg-type]
+
+
+def test_an_official_split_by_session_names_everything() -> None:
+    with pytest.raises(ConfigError, match="must name validating sessions"):
+        official("abc", {"train": SESSIONS["train"], "test": SESSIONS["test"]})
+    with pytest.raises(ConfigError, match="must name subjects or sessions: got both"):
+        official("abc", {**SESSIONS, "test": ("c",)})
+    with pytest.raises(ConfigError, match="subject must be one of a, b, c: got 'd'"):
+        official("abc", {**SESSIONS, "test": (("d", "1"),)})
+
+
+@pytest.mark.parametrize("fold", [ABC, official("abc", SESSIONS)[0]])
+def test_a_split_survives_its_result_file(fold: Split) -> None:
+    assert Split.from_facts(fold.name, json.loads(json.dumps(fold.facts()))) == fold
+    assert ("sessions" in fold.facts()) == (fold.sessions is not None)
+    assert isinstance(hash(fold), int)
+
+
+def test_only_a_split_by_session_shares_people() -> None:
+    assert ABC.shared_people == ()
+    assert official("abc", SESSIONS)[0].shared_people == ("a", "b")

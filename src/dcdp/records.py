@@ -310,6 +310,8 @@ class Windows:
         (N,) int64 class index, or -1 where unknown.
     subject
         (N,) str array.
+    session
+        (N,) str array, or None where nobody asked: only an official split by session does.
     """
 
     window_s: float
@@ -320,6 +322,7 @@ class Windows:
     label: NDArray[np.int64]
     subject: NDArray[np.str_]
     label_set: LabelSet = field(default_factory=lambda: LabelSet(()))
+    session: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.recording)
@@ -335,4 +338,5 @@ class Windows:
             self.label[index],
             self.subject[index],
             self.label_set,
+            None if self.session is None else self.session[index],
         )

@@ -9,12 +9,31 @@ from typing import Literal
 from dcdp.data.layout import Layout
 from dcdp.records import Branch, LabelSet, Recording, Signal, SignalSpec
 
-__all__ = ["DataSet", "Files", "inertial_signal", "subject_name"]
+__all__ = ["DataSet", "Download", "Files", "inertial_signal", "subject_name"]
 
 Files = Iterable[tuple[str, bytes]]
 """``(relative path, bytes)`` of each file, as a `dcdp.data.archive.Source` gives them."""
 
 _UNITS = {"acc": "m/s2", "gyr": "deg/s", "mag": "uT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Where the archive of a set is fetched from.
+
+    Attributes
+    ----------
+    url
+        Official address of one archive.
+    filename
+        Under which it is kept; one of the layout's ``archives``.
+    sha256
+        Of the archive, where it is known. The files inside are compared with the set's digests anyway.
+    """
+
+    url: str
+    filename: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +50,7 @@ class DataSet:
         Signals, sorted subject names, activities in the documented order. ``labels.null_label`` is set
         where time outside every activity is a class of its own.
     n_recordings
-        Recordings of the whole set.
+        Recordings of the whole set; None where its documentation does not say.
     branches
         Default branches.
     digests
@@ -44,7 +63,12 @@ class DataSet:
     parse
         Reads the recordings from the files; converts to the units of `dcdp.records`, once.
     official
-        The set's own split (part -> subjects), if it has one.
+        The set's own split, if it has one: part -> subjects, or -> (subject, session) where its authors split by
+        session, so that people are shared.
+    download
+        Where `dcdp.data.fetch` gets it; None where it has to be fetched by hand.
+    megabytes
+        Size of the files that the loader reads, unpacked [MB]; None where it is not known.
     version
         Raised whenever `parse` gives other values, so that old caches are not read.
     """
@@ -58,14 +82,16 @@ class DataSet:
     spec: SignalSpec
     subjects: tuple[str, ...]
     labels: LabelSet
-    n_recordings: int
+    n_recordings: int | None
     branches: tuple[Branch, ...]
     digests: Mapping[str, str] = field(repr=False)
     parse: Callable[[Files], Iterator[Recording]] = field(repr=False)
-    official: Mapping[str, tuple[str, ...]] | None = None
+    official: Mapping[str, tuple[str | tuple[str, str], ...]] | None = None
     version: int = 1
     file_hash: Literal["sha256", "git_blob_sha1"] = "sha256"
     tested_on: str = "real files"
+    download: Download | None = None
+    megabytes: float | None = None
 
 
 def subject_name(number: int | str) -> str:

@@ -22,7 +22,12 @@ _SCHEMA: dict[str, Any] = {
     "data": str,
     "method": str,
     "seed": int,
-    "split": {"name": str, "folds": [{"fold": str, "train": [str], "validation": [str], "test": [str]}]},
+    "split": {
+        "name": str,
+        "folds": [
+            {"fold": str, "train": [str], "validation": [str], "test": [str], "sessions?": {"*": [[str]]}},
+        ],
+    },
     "leak_audit": {"passed": bool, "folds": {"*": dict}},
     "config": dict,
     "versions": {"dcdp": str, "python": str},

@@ -154,7 +154,7 @@ def train_fold(
         "seed": request.seed,
         "validation_macro_f1": trained.validation.get("macro_f1"),
         "versions": environment()["versions"],
-    }
+    } | ({"sessions": _seen_sessions(request.split)} if request.split.sessions else {})
     bundle = Bundle(
         network.cpu(), source.spec, _branches(request), request.windows.label_set, config.windows,
         config.network, temperature, provenance,
@@ -263,6 +263,11 @@ def _with_only(windows: Windows, spec: SignalSpec, branch: Branch) -> Windows:
     whole: NDArray[np.bool_] = np.all(windows.present[:, own], axis=1)
     windows = windows.take(whole)
     return replace(windows, present=windows.present & own)
+
+
+def _seen_sessions(split: Split) -> dict[str, list[list[str]]]:
+    """Return the sessions that training and validation look at, where the split is by session."""
+    return {part: pairs for part, pairs in split.facts().get("sessions", {}).items() if part != "test"}
 
 
 def _temperature(network: DualPath, validation: Batches) -> float:

@@ -6,7 +6,7 @@ import os
 import queue
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -133,14 +133,11 @@ def evaluate_run(
     Raises
     ------
     BundleError
-        If a bundle was trained on a subject that it is to be tested on.
+        If a bundle was trained on a subject (of a split by session: a session) that it is to be tested on.
     """
     result = read_result(run / "result.json")
     config = from_toml(RunConfig, run / "config.toml")
-    folds = tuple(
-        Split(result["split"]["name"], f["fold"], tuple(f["train"]), tuple(f["validation"]), tuple(f["test"]))
-        for f in result["split"]["folds"]
-    )
+    folds = tuple(Split.from_facts(result["split"]["name"], facts) for facts in result["split"]["folds"])
     verify = result["config"].get("verified", True)
     with _progress(console) as bar:
         source = _load(result["data"], data_dir, cache, verify, config, bar)
@@ -148,16 +145,25 @@ def evaluate_run(
         scores = {}
         for fold in _track(folds, bar, "testing"):
             bundle = load_bundle(run / "folds" / fold.fold / "bundle.safetensors")
-            known = {*bundle.provenance["train_subjects"], *bundle.provenance["validation_subjects"]}
-            shared = known & set(fold.test)
-            if shared:
-                raise BundleError("a model must be tested on new people", sorted(shared), "Train this fold again.")
+            _require_unseen(bundle.provenance, fold)
             part = windows.take(fold.parts(windows)["test"])
             scores[fold.fold], _ = evaluate_bundle(bundle, source.store, part)
     test = pool_folds(scores, result["labels"])
     if "utilisation" in result["test"]:  # of networks that were not kept
         test["utilisation"] = result["test"]["utilisation"]
     return result | {"test": test}
+
+
+def _require_unseen(provenance: Mapping[str, Any], fold: Split) -> None:
+    """Refuse a bundle that has seen what it is to be tested on."""
+    if fold.sessions is not None and "sessions" in provenance:
+        seen = {" ".join(pair) for pairs in provenance["sessions"].values() for pair in pairs}
+        shared, what = sorted(seen & {" ".join(pair) for pair in fold.sessions["test"]}), "sessions"
+    else:  # a bundle that does not name its sessions may have seen all of its people's
+        known = {*provenance["train_subjects"], *provenance["validation_subjects"]}
+        shared, what = sorted(known & set(fold.test)), "people"
+    if shared:
+        raise BundleError(f"a model must be tested on new {what}", shared, "Train this fold again.")
 
 
 def _require_usable_folder(request: RunRequest, config: RunConfig) -> None:
@@ -328,7 +334,7 @@ def _assemble(
         "data": request.data,
         "method": "dcdp",
         "seed": request.seed,
-        "split": {"name": request.split, "folds": [_fold_facts(fold) for fold in prepared.folds]},
+        "split": {"name": request.split, "folds": [fold.facts() for fold in prepared.folds]},
         "leak_audit": {
             "passed": all(r["leak_audit"]["passed"] for r in results.values()),
             "folds": {name: r["leak_audit"] for name, r in results.items()},
@@ -345,10 +351,6 @@ def _assemble(
     if request.peers:
         parts["peers"] = {peer: _pool_peer(peer, results, labels.names) for peer in request.peers}
     return assemble_result(parts, _device(request.device))
-
-
-def _fold_facts(fold: Split) -> dict[str, Any]:
-    return {"fold": fold.fold, "train": fold.train, "validation": fold.validation, "test": fold.test}
 
 
 def _pool_peer(name: str, results: dict[str, dict[str, Any]], labels: Sequence[str]) -> dict[str, Any]:

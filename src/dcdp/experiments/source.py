@@ -29,13 +29,13 @@ class DataSource:
     branches
         The declared branches.
     official
-        The declared split, by part, if there is one.
+        The declared split, by part, if there is one: subjects, or (subject, session) pairs.
     """
 
     name: str
     store: Store
     branches: tuple[Branch, ...]
-    official: Mapping[str, tuple[str, ...]] | None = None
+    official: Mapping[str, tuple[str | tuple[str, str], ...]] | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:

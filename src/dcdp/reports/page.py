@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcdp.reports.ink import COLOURS, SERIES, Drawing, clean
-from dcdp.reports.run_folder import Run, mapping, numbers
+from dcdp.reports.run_folder import Run, mapping, numbers, shared_people
 from dcdp.reports.subjects import compare, scores_of
 
 __all__ = ["render_page", "reproduce"]
@@ -94,10 +94,11 @@ def _tiles(run: Run) -> list[tuple[str, float, float | None, str]]:
 
 
 def _audit(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return whether the audit passed (None: there was none) and its checks by fold."""
+    """Return whether the audit passed (None: there was none), whether people are shared, and its checks by fold."""
     audit = mapping(result, "leak_audit")
     checks = {str(fold): _flat(mapping(audit, "folds", fold)) for fold in mapping(audit, "folds")}
-    return {"passed": audit.get("passed") is True if audit else None, "folds": checks}
+    passed = audit.get("passed") is True if audit else None
+    return {"passed": passed, "folds": checks, "shared_people": shared_people(result)}
 
 
 def _absent(run: Run) -> list[dict[str, Any]]:

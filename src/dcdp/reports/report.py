@@ -11,7 +11,7 @@ from dcdp.files import write_text
 from dcdp.reports.embedding_map import draw_embedding
 from dcdp.reports.ink import Drawing
 from dcdp.reports.page import render_page
-from dcdp.reports.run_folder import Run, mapping, numbers, read_run
+from dcdp.reports.run_folder import Run, mapping, numbers, read_run, shared_people
 from dcdp.reports.score_plots import draw_by_activity, draw_by_subject, draw_calibration
 from dcdp.reports.sensor_plots import draw_sensors
 from dcdp.reports.subjects import scores_of
@@ -80,7 +80,7 @@ def _makers(run: Run) -> dict[str, Callable[[], Drawing | None]]:
     histories = {fold.name: fold.history for fold in run.folds if fold.history is not None}
     predictions = [fold.predictions for fold in run.folds if fold.predictions is not None]
     makers: list[Callable[[], Drawing | None]] = [
-        lambda: draw_by_subject(scores_of(run)),
+        lambda: draw_by_subject(scores_of(run), new_people=not shared_people(run.result)),
         lambda: draw_by_activity(run.labels, _confusion(run), numbers(run.test, "per_class_f1")),
         lambda: draw_calibration(predictions),
         lambda: _sensors(run),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dcdp.errors import FormatError, MissingError
 from dcdp.reports.curves import History, read_history
 
-__all__ = ["Fold", "Predictions", "Run", "mapping", "numbers", "read_predictions", "read_run"]
+__all__ = ["Fold", "Predictions", "Run", "mapping", "numbers", "read_predictions", "read_run", "shared_people"]
 
 RESULT_FORMAT = 1
 
@@ -89,6 +89,13 @@ def numbers(value: Any, *keys: str) -> dict[str, float]:
     """Return the finite numbers in the mapping at ``keys``."""
     found = mapping(value, *keys).items()
     return {str(name): float(item) for name, item in found if _is_number(item)}
+
+
+def shared_people(result: Any) -> list[str]:
+    """Return who was trained on in one session and tested in another: nobody, unless the split is by session."""
+    audits = mapping(result, "leak_audit", "folds")
+    told = [mapping(audits, str(fold)).get("shared_people") for fold in audits]
+    return sorted({str(name) for names in told if isinstance(names, list) for name in names})
 
 
 def _is_number(item: Any) -> bool:

@@ -22,8 +22,14 @@ MARKERS = ("o", "D", "s", "^", "v", "P", "X")
 N_BINS = 15
 
 
-def draw_by_subject(methods: Sequence[Scores]) -> Drawing | None:
-    """Draw a row per subject, best on top, a dot per method; below, each method's mean and its 95 % interval."""
+def draw_by_subject(methods: Sequence[Scores], *, new_people: bool = True) -> Drawing | None:
+    """Draw a row per subject, best on top, a dot per method; below, each method's mean and its 95 % interval.
+
+    Parameters
+    ----------
+    new_people
+        False where other sessions of these people were trained on; the axis says which.
+    """
     ours = methods[0].by_subject
     if not ours:
         return None
@@ -42,7 +48,8 @@ def draw_by_subject(methods: Sequence[Scores]) -> Drawing | None:
             _mean_row(sheet, axes, method, place, floor + (14 + 20 * place) / row)
         _join(axes, order, methods)
         axes.set_xlim(*_span(methods))
-        dress(axes, x="macro-F1 on each person, none of them seen in training", grid="x")
+        seen = "none of them seen in training" if new_people else "in sessions not seen in training"
+        dress(axes, x=f"macro-F1 on each person, {seen}", grid="x")
         axes.spines["left"].set_visible(False)
         handles, _ = axes.get_legend_handles_labels()
         if len(methods) > 1:

@@ -66,6 +66,8 @@ class _Entry(Protocol):
     @property
     def subject(self) -> str: ...
     @property
+    def session(self) -> str: ...
+    @property
     def segments(self) -> Sequence[Segment]: ...
     @property
     def rows(self) -> Mapping[str, tuple[int, int]]: ...
@@ -246,4 +248,5 @@ def _join(store: _Store, window_s: float, labels: LabelSet, cuts: Sequence[_Cut]
         np.concatenate([np.empty(0, np.int64), *(cut.label for cut in cuts)]),
         np.repeat(np.array([entry.subject for entry in store.recordings], dtype=np.str_), n_windows),
         labels,
+        np.repeat(np.array([entry.session for entry in store.recordings], dtype=np.str_), n_windows),
     )

@@ -4,9 +4,10 @@ from dcdp.splits.copies import drop_copies
 from dcdp.splits.folds import arena, group_k_fold, hold_out, leave_one_subject_out, official
 from dcdp.splits.leaks import leak_audit, require_classes, require_no_leak
 from dcdp.splits.registry import list_splits, make_folds, select_folds
-from dcdp.splits.split import Split
+from dcdp.splits.split import Session, Split
 
 __all__ = [
+    "Session",
     "Split",
     "arena",
     "drop_copies",

@@ -31,6 +31,10 @@ class StoredRecording(Protocol):
         """Who was recorded."""
 
     @property
+    def session(self) -> str:
+        """On which visit."""
+
+    @property
     def rows(self) -> Mapping[str, tuple[int, int]]:
         """Signal -> (first row, number of rows) in its array."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dcdp.errors import ConfigError, DataError, unknown_name
-from dcdp.splits.split import Split
+from dcdp.splits.split import Session, Split
 
 __all__ = ["arena", "group_k_fold", "hold_out", "leave_one_subject_out", "official"]
 
@@ -111,7 +111,7 @@ def hold_out(subjects: Iterable[str], test: Sequence[str], validation: Sequence[
     return (_fold("hold_out", order, test=tuple(test), validation=chosen),)
 
 
-def official(subjects: Iterable[str], groups: Mapping[str, Sequence[str]]) -> tuple[Split, ...]:
+def official(subjects: Iterable[str], groups: Mapping[str, Sequence[str | Session]]) -> tuple[Split, ...]:
     """Make the split that the authors of a data set published, in one fold named ``official``.
 
     Parameters
@@ -119,21 +119,40 @@ def official(subjects: Iterable[str], groups: Mapping[str, Sequence[str]]) -> tu
     groups
         ``train``, ``test`` and perhaps ``validation``: subjects. Where the authors name no validating subjects, every
         fifth training subject validates. Subjects in no group are not used.
+        Where the authors split by session: (subject, session) pairs of all three parts. They may share people, never
+        a session, and `leak_audit` lists who is shared.
 
     Raises
     ------
     ConfigError
-        If a named subject does not exist.
+        If a named subject does not exist, or a split by session names no validating sessions.
     DataError
         If one training subject is all there is.
+    SplitError
+        If a subject or session is in two parts.
     """
     order = _ordered(subjects)
-    _require_known([subject for group in groups.values() for subject in group], order)
-    train, test = _natural(groups["train"]), _natural(groups["test"])
-    validation = _natural(groups.get("validation", ())) or _every_fifth(train)
+    sessions = {part: tuple(one for one in group if not isinstance(one, str)) for part, group in groups.items()}
+    named = {part: tuple(one for one in group if isinstance(one, str)) for part, group in groups.items()}
+    if any(sessions.values()) and any(named.values()):
+        raise ConfigError("an official split must name subjects or sessions", "both", "Name the sessions of everyone.")
+    if any(sessions.values()):
+        return (_by_session(order, sessions),)
+    _require_known([subject for group in named.values() for subject in group], order)
+    train, test = _natural(named["train"]), _natural(named["test"])
+    validation = _natural(named.get("validation", ())) or _every_fifth(train)
     if "validation" not in groups:
         train = tuple(subject for subject in train if subject not in validation)
     return (Split("official", "official", train, validation, test),)
+
+
+def _by_session(order: Sequence[str], sessions: Mapping[str, tuple[Session, ...]]) -> Split:
+    if not sessions.get("validation"):
+        raise ConfigError("an official split by session must name validating sessions", "none",
+                          "Declare some of the training sessions as validation.")
+    _require_known([subject for pairs in sessions.values() for subject, _ in pairs], order)
+    people = {part: _natural({subject for subject, _ in pairs}) for part, pairs in sessions.items()}
+    return Split("official", "official", people["train"], people["validation"], people["test"], dict(sessions))
 
 
 def _each_group_once(

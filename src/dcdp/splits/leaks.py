@@ -36,6 +36,9 @@ def leak_audit(windows: Windows, split: Split, store: StoredRecordings) -> dict[
         ``identical_windows`` (windows whose content occurs in another part), ``identical_examples`` (at most five)
         and ``compared_windows`` (how many could be compared); ``absent_classes`` (tested but never trained);
         ``passed``: nothing shared, nothing identical, no part without windows.
+        Of a split by session also ``by`` (``session``), ``shared_people`` (names: these are allowed),
+        ``people_never_seen`` (whether every tested person is new), ``shared_sessions`` (count) and
+        ``missing_sessions`` (named by the split, not in the store).
 
     Notes
     -----
@@ -58,7 +61,9 @@ def leak_audit(windows: Windows, split: Split, store: StoredRecordings) -> dict[
         **_compared(windows, split, store),
         "absent_classes": _absent_classes(parts),
     }
-    audit["passed"] = all(audit["n_windows"].values()) and not any(audit[key] for key in _SHARED)
+    if split.sessions is not None:
+        audit |= _session_facts(split, recordings, subjects, store)
+    audit["passed"] = all(audit["n_windows"].values()) and not any(audit[key] for key in _forbidden(audit))
     return audit
 
 
@@ -73,7 +78,7 @@ def require_no_leak(audit: Mapping[str, Any]) -> None:
     if audit["passed"]:
         return
     empty = [f"no windows in {part}" for part, count in audit["n_windows"].items() if not count]
-    found = [f"{audit[key]} {key.replace('_', ' ')}" for key in _SHARED if audit[key]]
+    found = [f"{audit[key]} {key.replace('_', ' ')}" for key in _forbidden(audit) if audit[key]]
     examples = f" (such as {audit['identical_examples'][0]})" if audit["identical_examples"] else ""
     raise SplitError(
         "the parts of a split must have windows and nothing in common", ", ".join(empty + found) + examples,
@@ -96,9 +101,39 @@ def require_classes(audit: Mapping[str, Any]) -> None:
         )
 
 
+def _forbidden(audit: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what the parts must not share; people they may where the authors split by session."""
+    if audit.get("by") != "session":
+        return _SHARED
+    return ("shared_sessions", *(key for key in _SHARED if key != "shared_subjects"))
+
+
+def _session_facts(
+    split: Split, recordings: Mapping[str, set[int]], subjects: Mapping[str, set[str]], store: StoredRecordings
+) -> dict[str, Any]:
+    """Say of a split by session who is in several parts, as the store's own recordings tell."""
+    stored = {(entry.subject, entry.session) for entry in store.recordings}
+    named = sorted(pair for pairs in (split.sessions or {}).values() for pair in pairs)
+    used = {
+        part: {(store.recordings[number].subject, store.recordings[number].session) for number in own}
+        for part, own in recordings.items()
+    }
+    return {
+        "by": "session",
+        "shared_people": sorted(_shared(subjects)),
+        "people_never_seen": not subjects["test"] & (subjects["train"] | subjects["validation"]),
+        "shared_sessions": _n_shared(used),
+        "missing_sessions": [" ".join(pair) for pair in named if pair not in stored],
+    }
+
+
 def _n_shared(members: Mapping[str, set[Any]]) -> int:
     """Count what is in more than one part."""
-    return len(set().union(*(one & other for one, other in combinations(members.values(), 2))))
+    return len(_shared(members))
+
+
+def _shared(members: Mapping[str, set[Any]]) -> set[Any]:
+    return set().union(*(one & other for one, other in combinations(members.values(), 2)))
 
 
 def _absent_classes(parts: Mapping[str, Windows]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dcdp.errors import ConfigError, unknown_name
 from dcdp.splits import folds as rules
-from dcdp.splits.split import Split
+from dcdp.splits.split import Session, Split
 
 __all__ = ["list_splits", "make_folds", "select_folds"]
 
@@ -23,7 +23,7 @@ def make_folds(
     name: str,
     subjects: Iterable[str],
     *,
-    official: Mapping[str, Sequence[str]] | None = None,
+    official: Mapping[str, Sequence[str | Session]] | None = None,
     test: Sequence[str] = (),
     validation: Sequence[str] = (),
     k: int = 5,
@@ -33,7 +33,7 @@ def make_folds(
     Parameters
     ----------
     official
-        The published groups of the data set, for ``official``.
+        The published groups of the data set, for ``official``: subjects, or (subject, session) pairs.
     test, validation
         Named subjects, for ``hold_out``.
     k
