@@ -10,6 +10,7 @@
     ├── SplitError     ValueError  parts of a split that share a subject or a sample
     ├── BundleError    ValueError  a model file or checkpoint that cannot be trusted
     ├── MissingError   FileNotFoundError  a file or folder that is not there
+    ├── NetworkError   ConnectionError  an address that cannot be reached, or does not give what was asked for
     └── StorageError   OSError     the disk refuses (no space, no permission)
 """
 
@@ -26,6 +27,7 @@ __all__ = [
     "FormatError",
     "MismatchError",
     "MissingError",
+    "NetworkError",
     "SplitError",
     "StorageError",
     "unknown_name",
@@ -85,6 +87,10 @@ class BundleError(DcdpError, ValueError):
 
 class MissingError(DcdpError, FileNotFoundError):
     """A file or folder that is not there."""
+
+
+class NetworkError(DcdpError, ConnectionError):
+    """An address that cannot be reached, or does not give what was asked for."""
 
 
 class StorageError(DcdpError, OSError):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from dcdp import __version__
-from dcdp.cli import data, demo, evaluate, info, predict, report, train
+from dcdp.cli import data, data_fetch, data_show, demo, evaluate, features, info, predict, report, train
 from dcdp.errors import DcdpError
 
 __all__ = ["main"]
@@ -34,10 +34,13 @@ _app.command(evaluate.evaluate)
 _app.command(predict.predict)
 _app.command(report.report)
 _app.command(info.info)
+_app.command(features.features)
 _data = App(name="data", help="List, describe and check the data sets.")
 _data.command(data.list_all, name="list")
 _data.command(data.info)
 _data.command(data.check)
+_data.command(data_fetch.fetch)
+_data.command(data_show.show)
 _app.command(_data)
 
 

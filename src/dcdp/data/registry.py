@@ -15,7 +15,7 @@ from dcdp.data.store import GAP_S, Store
 from dcdp.errors import FormatError, MissingError, unknown_name
 from dcdp.records import Recording
 
-__all__ = ["Progress", "cache_folder", "get_set", "list_sets", "open_set", "write_set"]
+__all__ = ["Progress", "cache_folder", "data_folder", "get_set", "list_sets", "open_set", "write_set"]
 
 SETS = (DSADS, HAPT, USCHAD)
 
@@ -56,7 +56,7 @@ def open_set(
     Parameters
     ----------
     data
-        The archive, the unpacked folder, or a folder that holds either. None looks in ``$DCDP_DATA`` and, once
+        The archive, the unpacked folder, or a folder that holds either. None looks in `data_folder` and, once
         the set is cached, is enough.
     cache
         Where stores are kept. None is ``$DCDP_CACHE``, or ``~/.cache/dcdp``.
@@ -77,8 +77,8 @@ def open_set(
         If the cache has no room or is not writable.
     """
     data_set = get_set(name)
-    if data is None and os.environ.get("DCDP_DATA"):
-        data = Path(os.environ["DCDP_DATA"])
+    if data is None and data_folder().is_dir():
+        data = data_folder()
     folder = (cache or cache_folder()) / _cache_key(data_set, data, verify, gap_s)
     try:
         return Store.open(folder)
@@ -107,6 +107,11 @@ def write_set(
     """
     recordings = _verified(data_set, source, verify, progress)
     Store.write(folder, data_set.spec, data_set.labels, recordings, gap_s)
+
+
+def data_folder() -> Path:
+    """Return the folder of the original archives: ``$DCDP_DATA``, or ``original`` below the cache."""
+    return Path(os.environ.get("DCDP_DATA") or cache_folder() / "original")
 
 
 def cache_folder() -> Path:

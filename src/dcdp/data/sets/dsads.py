@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dcdp.data.declaration import DataSet, Files, inertial_signal, subject_name
+from dcdp.data.declaration import DataSet, Download, Files, inertial_signal, subject_name
 from dcdp.data.layout import Layout
 from dcdp.data.text import parse_table
 from dcdp.errors import FormatError
@@ -143,4 +143,8 @@ DSADS = DataSet(
     branches=(_branch("acc", "residual"), _branch("gyr", "dense"), _branch("mag", "dense")),
     digests=DIGESTS,
     parse=parse,
+    download=Download(
+        "https://archive.ics.uci.edu/static/public/256/daily+and+sports+activities.zip", "dsads.zip"
+    ),
+    megabytes=422,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dcdp.data.declaration import DataSet, Files, inertial_signal, subject_name
+from dcdp.data.declaration import DataSet, Download, Files, inertial_signal, subject_name
 from dcdp.data.layout import Layout
 from dcdp.data.text import parse_table
 from dcdp.errors import FormatError
@@ -176,4 +176,10 @@ HAPT = DataSet(
         "train": tuple(subject_name(user) for user in range(1, 31) if user not in TEST_USERS),
         "test": tuple(subject_name(user) for user in TEST_USERS),
     },
+    download=Download(
+        "https://archive.ics.uci.edu/static/public/341/"
+        "smartphone+based+recognition+of+human+activities+and+postural+transitions.zip",
+        "hapt.zip",
+    ),
+    megabytes=133,
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dcdp.data.declaration import DataSet, Files, inertial_signal, subject_name
+from dcdp.data.declaration import DataSet, Download, Files, inertial_signal, subject_name
 from dcdp.data.layout import Layout
 from dcdp.errors import FormatError
 from dcdp.records import Branch, LabelSet, Recording, Segment, SignalSpec, Track
@@ -130,4 +130,6 @@ USCHAD = DataSet(
     branches=(Branch("acc", ("hip_acc",), "residual"), Branch("gyr", ("hip_gyr",), "dense")),
     digests=DIGESTS,
     parse=parse,
+    download=Download("https://sipi.usc.edu/had/USC-HAD.zip", "USC-HAD.zip"),
+    megabytes=45,
 )
