@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dcdp.bundle import Bundle
+from dcdp.data import tables
 from dcdp.errors import ConfigError, DataError, DcdpError, FormatError, MismatchError, MissingError
-from dcdp.prediction import Prediction, predict_file, predict_recording, tables
+from dcdp.prediction import Prediction, predict_file, predict_recording
 from dcdp.records import Recording, Segment, Track
 from dcdp.signals import convert
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.bundle import Bundle
+from dcdp.data.tables import column_names, read_columns
 from dcdp.errors import ConfigError, DataError, FormatError, MismatchError
 from dcdp.prediction.fitting import whole_branches
-from dcdp.prediction.tables import column_names, read_columns
 from dcdp.records import Recording, Signal, Track
 from dcdp.signals.clock import on_clock, sampling_rate
 
