@@ -1,4 +1,4 @@
-"""The library in six calls: load, cut, split, fit, evaluate, predict."""
+"""The library in six calls: load, cut, split, fit, evaluate, predict; and the features of windows as a table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcdp.bundle import Bundle, load_bundle
 from dcdp.config import RunConfig, default_config
 from dcdp.experiments.fold import FoldRequest, audit_fold, evaluate_bundle, train_fold
 from dcdp.experiments.run import RunRequest, evaluate_run, train_run
 from dcdp.experiments.source import DataSource, load
+from dcdp.models import features
 from dcdp.prediction import predict_file
 from dcdp.records import Windows
 from dcdp.settings import override
@@ -26,6 +28,7 @@ __all__ = [
     "default_config",
     "evaluate",
     "evaluate_run",
+    "extract_features",
     "fit",
     "load",
     "load_bundle",
@@ -87,6 +90,21 @@ def evaluate(bundle: Bundle, source: DataSource, windows: Windows, fold: Split) 
     """Score a bundle on the fold's test subjects: by subject first; see ``test`` in docs/conventions.md."""
     scores, _ = evaluate_bundle(bundle, source.store, windows.take(fold.parts(windows)["test"]))
     return scores
+
+
+def extract_features(
+    source: DataSource, windows: Windows, statistics: Literal["base", "extended"] = "extended"
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return a table of named statistics, (N, F) and F names; see `dcdp.models.features.extract_features`.
+
+    Parameters
+    ----------
+    source, windows
+        From `load` and `cut_windows`.
+    statistics
+        ``base``: what the network reads; ``extended``: with the further ones of docs/features.md.
+    """
+    return features.extract_features(source.store, windows, statistics)
 
 
 def _stride_s(windows: Windows) -> float:

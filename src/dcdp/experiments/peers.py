@@ -15,13 +15,13 @@ from dcdp.data.store import Store
 from dcdp.errors import unknown_name
 from dcdp.evaluation import score
 from dcdp.models.network import BranchLayout
-from dcdp.models.peers.forest import fit_forest, predict_proba
+from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, predict_proba
 from dcdp.models.statistics import WindowStatistics
 from dcdp.records import Windows
 
 __all__ = ["PEERS", "score_peer", "window_features"]
 
-PEERS = ("forest",)
+PEERS = tuple(FOREST_INPUTS)
 
 
 def score_peer(
@@ -30,21 +30,25 @@ def score_peer(
     """Train a peer on ``train`` and return ``scores`` on ``test`` and the ``seconds`` it took.
 
     ``forest`` is a random forest of 200 trees with balanced classes on the statistics that the network reads too
-    (0 where a branch is absent).
+    (0 where a branch is absent); ``forest_extended`` reads the further ones of docs/features.md as well.
     """
     if name not in PEERS:
         raise unknown_name("peer", name, PEERS)
     started = time.perf_counter()
-    forest = fit_forest(window_features(store, train, layouts), train.label, seed, n_jobs=torch.get_num_threads())
-    probability = predict_proba(forest, window_features(store, test, layouts), len(test.label_set))
+    extended = FOREST_INPUTS[name] == "extended"
+    features = window_features(store, train, layouts, extended)
+    forest = fit_forest(features, train.label, seed, n_jobs=torch.get_num_threads())
+    probability = predict_proba(forest, window_features(store, test, layouts, extended), len(test.label_set))
     scores = score(test.label, probability, test.subject, test.label_set.names)
     return {"scores": scores, "seconds": time.perf_counter() - started}
 
 
-def window_features(store: Store, windows: Windows, layouts: Sequence[BranchLayout]) -> NDArray[np.float32]:
+def window_features(
+    store: Store, windows: Windows, layouts: Sequence[BranchLayout], extended: bool = False
+) -> NDArray[np.float32]:
     """Return (N, F) statistics of all branches."""
     describe = [
-        WindowStatistics(len(lay.channels), tuple(i for i, _ in lay.vectors), lay.n_samples, lay.rate_hz)
+        WindowStatistics(len(lay.channels), tuple(i for i, _ in lay.vectors), lay.n_samples, lay.rate_hz, extended)
         for lay in layouts
     ]
     batches, rows = Batches(store, windows, layouts), []

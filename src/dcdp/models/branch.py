@@ -42,6 +42,8 @@ class BranchEncoder(nn.Module):
         Probability that a single statistic is hidden, in training.
     path_dropout
         Probability that one of the two paths is hidden from a window, in training.
+    extended
+        Whether the statistics path reads the further statistics too.
 
     Notes
     -----
@@ -64,6 +66,7 @@ class BranchEncoder(nn.Module):
         channel_dropout: float,
         feature_dropout: float,
         path_dropout: float,
+        extended: bool = False,
     ) -> None:
         super().__init__()
         self.n_channels, self.n_samples = n_channels, n_samples
@@ -78,7 +81,7 @@ class BranchEncoder(nn.Module):
             self.waveform_drop = nn.Dropout(dropout)
             self.embedding_width += widths[-1]
         if statistics_width:
-            self.statistics = WindowStatistics(n_channels, tuple(triads), n_samples, rate_hz)
+            self.statistics = WindowStatistics(n_channels, tuple(triads), n_samples, rate_hz, extended)
             n = self.statistics.n_features
             self.quantile_normaliser = QuantileNormaliser(n)
             self.read = nn.Sequential(
@@ -120,7 +123,10 @@ class BranchEncoder(nn.Module):
         score, ramps = self.quantile_normaliser(self.statistics(x))
         if keep is not None:
             triads = [keep[:, i : i + 3].amin(1, keepdim=True) for i in self.statistics.triads]
-            mask = torch.cat([keep, *triads], 1)[:, self.statistics.source]
+            seen = torch.cat([keep, *triads], 1)
+            mask = seen[:, self.statistics.source]
+            if self.statistics.extended:
+                mask = mask * seen[:, self.statistics.second]
             if self.feature_dropout:
                 mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
             score = score * mask

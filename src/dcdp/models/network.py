@@ -51,6 +51,8 @@ class NetworkConfig:
     channel_dropout, feature_dropout, path_dropout, branch_dropout
         Probability in training that a channel, a single statistic, one of a branch's two paths, or a whole
         branch is hidden.
+    statistics
+        ``base``, or ``extended``: with the further statistics of docs/features.md.
     """
 
     preset: Literal["tiny", "base", "paper"] = "base"
@@ -67,6 +69,7 @@ class NetworkConfig:
     feature_dropout: float | None = None
     path_dropout: float | None = None
     branch_dropout: float | None = None
+    statistics: Literal["base", "extended"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,11 @@ class NetworkShape:
     feature_dropout: float
     path_dropout: float
     branch_dropout: float
+    statistics: str = "base"
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
+_STATISTICS = ("base", "extended")
 PRESETS = {
     "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
@@ -147,6 +152,8 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
         raise ConfigError("network.kernel must be odd", shape.kernel, "Try 5.")
     if shape.branch_by not in _BRANCH_BY:
         raise unknown_name("network.branch_by", shape.branch_by, _BRANCH_BY)
+    if shape.statistics not in _STATISTICS:
+        raise unknown_name("network.statistics", shape.statistics, _STATISTICS)
     for name in ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout"):
         if not 0 <= getattr(shape, name) < 1:
             raise ConfigError(f"network.{name} must be in [0, 1)", getattr(shape, name), "Give a probability.")
@@ -226,6 +233,7 @@ def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: Netwo
             layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
             [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
             shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
+            shape.statistics == "extended",
         )
         for layout in layouts
     }  # fmt: skip

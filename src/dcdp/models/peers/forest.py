@@ -12,7 +12,10 @@ from dcdp.errors import DataError
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["fit_forest", "predict_proba"]
+__all__ = ["FOREST_INPUTS", "fit_forest", "predict_proba"]
+
+FOREST_INPUTS = {"forest": "base", "forest_extended": "extended"}
+"""Name of the peer -> the window statistics that it reads (docs/features.md)."""
 
 
 def fit_forest(
