@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,3 +254,10 @@ def test_two_at_a_time_are_refused(served, tmp_path):
 
     with FileLock(tmp_path / ".toy.zip.lock"), pytest.raises(StorageError, match="by one process at a time"):
         fetch_set(toy(served), tmp_path)
+
+
+def test_killed_at_any_moment_there_is_nothing_or_the_whole_archive():
+    script = Path(__file__).parents[2] / "studies" / "kill_fetch.py"
+    ended = subprocess.run([sys.executable, script, "--kills", "6"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["killed"] == 6
