@@ -10,6 +10,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -98,7 +99,8 @@ def served() -> Iterator[Served]:
             if state.tag:
                 self.send_header("ETag", state.tag)
             self.end_headers()
-            self.wfile.write(rest[: state.break_after.pop(0)] if state.break_after else rest)
+            with suppress(OSError):  # the client may have seen enough
+                self.wfile.write(rest[: state.break_after.pop(0)] if state.break_after else rest)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
