@@ -77,9 +77,11 @@ def phyphox_triad(label: str, unit: str, values: NDArray[np.float64], rate_hz: f
 
 
 def phyphox(separator: str = ",", decimal: str = ".", n: int = 200) -> dict[str, bytes]:
-    """Acceleration and angular rate; paused for 10 s at 2 s of experiment time."""
+    """Acceleration and angular rate at 50 Hz; paused for 10 s after half of the samples."""
     acc, gyr = turning(n) * G, turning(n)
-    events = [("START", 0.0, T0), ("PAUSE", 2.0, T0 + 2), ("START", 2.0, T0 + 12), ("PAUSE", n / 50, T0 + 10 + n / 50)]
+    half, whole = n / 100, n / 50
+    events = [("START", 0.0, T0), ("PAUSE", half, T0 + half), ("START", half, T0 + half + 10),
+              ("PAUSE", whole, T0 + 10 + whole)]  # fmt: skip
     device = separator.join(['"property"', '"value"']) + "\n" + separator.join(['"deviceModel"', '"iPhone14,5"']) + "\n"
     return {
         "Accelerometer.csv": phyphox_table(phyphox_triad("Acceleration", "m/s^2", acc), separator, decimal),
@@ -248,7 +250,7 @@ def cwa_block(
     """
     block = bytearray(512)
     back = -int(fraction * 3200 / 2 ** (15 - (rate_code & 15)))
-    light_scale = scale << 13 | (0b001 << 10 if code == 0x62 else 0) | 300
+    light_scale = scale << 13 | (0b010 << 10 if code == 0x62 else 0) | 300
     struct.pack_into("<2sHHIII", block, 0, b"AX", 508, 0x8000 | int(fraction * 32768), 7, sequence, cwa_time(unix_s))
     struct.pack_into("<HHBBBBhH", block, 18, light_scale, 240, 0, 200, rate_code, code, back, len(samples))
     if code == 0x30:

@@ -9,6 +9,7 @@ The library takes a path and may panic on damage; blocks are checked here first,
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,8 @@ def fits(export: Export) -> bool:
 def read(export: Export, placement: str | None) -> Capture:
     """Read an export; see `dcdp.data.readers.read_capture`."""
     where = export.where(export.names[0])
-    rate_hz, notes = _check(export, where)
-    frame = _frame(export.path, where)
+    good, rate_hz, notes = _check(export, where)
+    frame = _frame(export.path, where) if good is None else _frame_of(good, where)
     times_s = _seconds(frame.index)
     place = placement or "body"
     notes.append(Note("clock", "", float("nan"), "s", "the device shows the local time of the computer that set it: "
@@ -59,8 +60,11 @@ def read(export: Export, placement: str | None) -> Capture:
     return finish(str(export.path), built, notes=notes)
 
 
-def _check(export: Export, where: str) -> tuple[float, list[Note]]:
-    """Look at every block; return the rate of most of them, and notes on those that are damaged."""
+def _check(export: Export, where: str) -> tuple[bytes | None, float, list[Note]]:
+    """Look at every block; return the file without those that are damaged, the rate of most, and notes.
+
+    None in place of the file if it is whole.
+    """
     n_bytes = export.size(export.names[0])
     if n_bytes > MAX_FILE_BYTES:
         raise FormatError(f"a CWA file may have at most {MAX_FILE_BYTES} bytes", f"{n_bytes} of {where}",
@@ -88,7 +92,17 @@ def _check(export: Export, where: str) -> tuple[float, list[Note]]:
     tail = (len(data) - _HEADER_BYTES) % _BLOCK_BYTES
     notes = [Note("damage", "", float(n_bad), "1", f"{n_bad} of {n_blocks} blocks are damaged")] if n_bad else []
     notes += [Note("damage", "", float(tail), "bytes", "the last block is cut short")] if tail else []
-    return rate_hz, notes
+    if not notes and good.all():
+        return None, rate_hz, notes
+    return data[:_HEADER_BYTES].tobytes() + blocks[good].tobytes(), rate_hz, notes
+
+
+def _frame_of(data: bytes, where: str) -> Any:
+    """Let the library read what is whole of a file: it takes a path only."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "whole.cwa")
+        path.write_bytes(data)
+        return _frame(path, where)
 
 
 def _frame(path: Path, where: str) -> Any:

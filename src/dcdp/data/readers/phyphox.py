@@ -64,7 +64,7 @@ def read(export: Export, placement: str | None) -> Capture:
 
 def _tables(export: Export) -> list[str]:
     """Return the names of the tables that may hold samples."""
-    tables = export.named(".csv", ".tsv", ".txt")
+    tables = export.names if export.kind == "file" else export.named(".csv", ".tsv", ".txt")
     metas = (("meta", "time.csv"), ("meta", "device.csv"))
     return [name for name in tables if PurePosixPath(name).parts[-2:] not in metas]
 

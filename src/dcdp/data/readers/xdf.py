@@ -299,7 +299,7 @@ def _heard() -> Iterator[list[tuple[int, str]]]:
 def _sensors(stream: Mapping[str, Any], times_s: NDArray[np.float64], place: str, notes: list[Note]) -> list[_Built]:
     """Return one stream for each kind of sensor among the channels."""
     info = stream["info"]
-    values = np.asarray(stream["time_series"], dtype=np.float64).reshape(len(times_s), -1)
+    values = np.asarray(stream["time_series"], dtype=np.float64).reshape(len(times_s), int(_text(info, "channel_count")))
     notes += _offsets(stream, place)
     groups: dict[str, list[int]] = {}
     channels = _channels(info, values.shape[1])
