@@ -78,7 +78,9 @@ def partners(label: Tensor, subject: NDArray[np.str_], probability: float) -> Te
 
 def _with_moments(x: Tensor, other: Tensor, weight: Tensor) -> Tensor:
     """Return ``x`` (B, C, T) with its means and deviations moved by ``weight`` (B, 1, 1) towards its partners'."""
-    std, mean = torch.std_mean(x, -1, keepdim=True, correction=0)
+    mean = x.mean(-1, keepdim=True)
+    centred = x - mean
+    std = centred.square().mean(-1, keepdim=True).sqrt()  # several times faster than torch.std
     wanted = torch.lerp(std, std[other], weight)
     ratio = (wanted / (std + _TINY)).clamp(1 / _LARGEST_RATIO, _LARGEST_RATIO)
-    return (x - mean) * ratio + torch.lerp(mean, mean[other], weight)
+    return centred * ratio + torch.lerp(mean, mean[other], weight)

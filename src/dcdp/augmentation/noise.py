@@ -56,8 +56,8 @@ def add_noise(
         fixed = [in_units.get(unit, 0.0) for unit, size in sensors for _ in range(size)]
         deviation = x.new_tensor(fixed).view(1, -1, 1)
         if relative > 0:
-            own = x.std(-1, keepdim=True, correction=0)
-            deviation = (deviation.square() + (relative * own).square()).sqrt()
+            variance = (x - x.mean(-1, keepdim=True)).square().mean(-1, keepdim=True)
+            deviation = (deviation.square() + relative**2 * variance).sqrt()
         elif not any(fixed):
             continue
         out[layout.branch.name] = x + torch.randn_like(x) * (deviation * present[:, m].view(-1, 1, 1))
