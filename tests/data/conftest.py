@@ -1,16 +1,20 @@
 """Tiny made-up data sets in their original formats, and the ways to lay them on disk."""
 
 import io
+import runpy
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 Tree = dict[str, bytes]
+MODULES = ("trees_a",)
+"""Files beside this one that make trees of further sets, as ``TREES``."""
 
 
 def _text(values: np.ndarray, separator: str) -> bytes:
@@ -48,9 +52,18 @@ def _uschad() -> Tree:
 
 
 @pytest.fixture(scope="session")
-def tiny_tree() -> Callable[[str], Tree]:
+def tree_modules() -> dict[str, SimpleNamespace]:
+    """Return what the files that make trees define."""
+    folder = Path(__file__).parent
+    return {name: SimpleNamespace(**runpy.run_path(str(folder / f"{name}.py"))) for name in MODULES}
+
+
+@pytest.fixture(scope="session")
+def tiny_tree(tree_modules: dict[str, SimpleNamespace]) -> Callable[[str], Tree]:
     """Return the files of a tiny set: path in the archive -> bytes."""
     trees = {"hapt": _hapt(), "dsads": _dsads(), "uschad": _uschad()}
+    for module in tree_modules.values():
+        trees |= module.TREES
     return lambda name: dict(trees[name])
 
 

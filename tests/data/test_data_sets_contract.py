@@ -8,8 +8,12 @@ import pytest
 from dcdp.data import get_set, list_sets, open_set
 from dcdp.data.archive import open_source
 from dcdp.errors import ConfigError
+from dcdp.signals.units import list_units
+from dcdp.splits import official
 
 SETS = list_sets()
+WHOLE = {"mhealth", "opportunity_gestures", "opportunity_locomotion", "pamap2"}
+"""Sets whose tiny tree has every file of the genuine one, so that declared numbers can be counted."""
 
 
 def _parse(name, path):
@@ -18,8 +22,9 @@ def _parse(name, path):
 
 
 def test_the_sets_are_listed_and_an_unknown_one_gets_the_nearest_name():
-    assert SETS == ("dsads", "hapt", "uschad")
-    with pytest.raises(ConfigError, match=r"data set must be one of dsads, hapt, uschad: got 'usc_had'.*'uschad'"):
+    assert tuple(sorted(SETS)) == SETS
+    assert {"dsads", "hapt", "uschad"} | WHOLE <= set(SETS)
+    with pytest.raises(ConfigError, match=r"data set must be one of dsads, hapt, .*: got 'usc_had'.*'uschad'"):
         get_set("usc_had")
 
 
@@ -28,14 +33,31 @@ def test_declaration_is_consistent(name):
     data_set = get_set(name)
     assert data_set.name == name
     assert data_set.subjects == tuple(sorted(data_set.subjects))
-    assert set(data_set.digests) - {"labels"} == set(data_set.subjects)
+    assert data_set.tested_on in ("real files", "made-up files in the documented format")
+    if data_set.digests or data_set.tested_on == "real files":
+        assert set(data_set.digests) - {"labels"} == set(data_set.subjects)
     assert all(len(digest) == 64 for digest in data_set.digests.values())
-    for part in (data_set.official or {}).values():
-        assert set(part) < set(data_set.subjects)
+    assert len(set(data_set.digests.values())) == len(data_set.digests)
+    assert len(data_set.branches) >= 2
     for branch in data_set.branches:
         assert len({data_set.spec[signal].rate_hz for signal in branch.signals}) == 1
-    assert {signal for branch in data_set.branches for signal in branch.signals} == set(data_set.spec.names)
-    assert {signal.unit for signal in data_set.spec} <= {"m/s2", "deg/s", "1"}
+    used = [signal for branch in data_set.branches for signal in branch.signals]
+    assert sorted(used) == sorted(data_set.spec.names)
+    channels = [channel for signal in data_set.spec for channel in signal.channels]
+    assert len(set(channels)) == len(channels)
+    for signal in data_set.spec:
+        assert signal.name == f"{signal.placement}_{signal.modality}"
+        assert signal.unit in (*list_units(), "deg")
+        if signal.modality in ("acc", "gyr", "hr"):
+            assert signal.unit == {"acc": "m/s2", "gyr": "deg/s", "hr": "bpm"}[signal.modality]
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if get_set(name).official])
+def test_the_official_split_can_be_made(name):
+    data_set = get_set(name)
+    (fold,) = official(data_set.subjects, data_set.official)
+    assert {who for part in fold.subjects.values() for who in part} <= set(data_set.subjects)
+    assert fold.fold == "official"
 
 
 @pytest.mark.parametrize("form", ["folder", "tar", "zip"])
@@ -58,10 +80,24 @@ def test_recordings_fit_the_declaration(name, tiny_tree, write_tree, tmp_path):
     assert len({recording.name for recording in recordings}) == len(recordings) >= 3
     for recording in recordings:
         assert recording.subject in data_set.subjects
-        assert tuple(track.signal for track in recording.tracks) == data_set.spec.signals
+        there = {track.signal for track in recording.tracks}  # a sensor may have been left at home
+        assert tuple(track.signal for track in recording.tracks) == tuple(s for s in data_set.spec if s in there)
         assert all(track.values.dtype == np.float32 for track in recording.tracks)
         assert {segment.label for segment in recording.segments} <= set(data_set.labels.names)
-        assert max(segment.stop_s for segment in recording.segments) <= recording.tracks[0].stop_s + 1e-9
+        stop_s = max(track.stop_s for track in recording.tracks)
+        assert max(segment.stop_s for segment in recording.segments) <= stop_s + 1e-9
+        assert all(abs(track.stop_s - stop_s) < 1.5 / track.signal.rate_hz for track in recording.tracks)
+    assert {track.signal for recording in recordings for track in recording.tracks} == set(data_set.spec)
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_declared_numbers_are_those_of_whole_files(name, tiny_tree, write_tree, tmp_path):
+    data_set = get_set(name)
+    recordings = _parse(name, write_tree("folder", tmp_path, name, tiny_tree(name)))
+    assert len(recordings) == data_set.n_recordings
+    assert tuple(dict.fromkeys(recording.subject for recording in recordings)) == data_set.subjects
+    assert {segment.label for r in recordings for segment in r.segments} == set(data_set.labels.names)
+    assert sum(data_set.layout.relative(path) is not None for path in tiny_tree(name)) == data_set.layout.n_files
 
 
 @pytest.mark.parametrize("form", ["folder", "tar", "zip"])

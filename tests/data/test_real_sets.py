@@ -76,5 +76,21 @@ def _try_source(data_set, data_dir):
         pytest.skip(f"no real {data_set.name}: {err}")
 
 
+DOCUMENTED = tuple(name for name in list_sets() if get_set(name).tested_on != "real files")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_set_that_was_written_from_documentation_holds_what_it_declares(name, data_dir, real_cache):
+    data_set = get_set(name)
+    _try_source(data_set, data_dir)
+    store = open_set(name, data_dir, real_cache)
+    assert data_set.n_recordings in (None, len(store.recordings))
+    assert store.subjects == data_set.subjects
+    labels = {segment.label for entry in store.recordings for segment in entry.segments}
+    assert labels == set(data_set.labels.names)
+    assert [finding for finding in check_store(store) if finding.severity == "error"] == []
+
+
 def test_every_set_is_tested_here():
-    assert set(COUNTS) == set(list_sets())
+    assert {*COUNTS, *DOCUMENTED} == set(list_sets())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dcdp.data.layout import Layout
-from dcdp.data.unpack import ARCHIVE_SUFFIXES, read_archive, special_file, too_large
+from dcdp.data.unpack import ARCHIVE_SUFFIXES, Budget, opens_in_folder, read_archive, special_file, too_large
 from dcdp.errors import DcdpError, FormatError, MissingError, StorageError
 
 __all__ = ["Source", "open_source"]
@@ -62,7 +62,7 @@ def open_source(path: Path, layout: Layout) -> Source:
                               f"Give a folder, or a file that ends in one of {', '.join(ARCHIVE_SUFFIXES)}.")
         return Source(path, layout)
     for folder in layout.folders:
-        if (path / folder / layout.landmark).is_dir():
+        if (path / folder / layout.landmark).is_dir() or _holds_files(path / folder, layout):
             return Source(path / folder, layout)
     for name in layout.archives:
         if (path / name).is_file():
@@ -73,6 +73,12 @@ def open_source(path: Path, layout: Layout) -> Source:
         f"'{path}' must hold one of {', '.join([*layout.archives, *wanted])}", state,
         "Download the set and give its archive or folder as the data folder (--data).",
     )
+
+
+def _holds_files(folder: Path, layout: Layout) -> bool:
+    """Tell whether files of the set lie in a folder itself, without the folder that it is known by."""
+    return folder.is_dir() and any(layout.relative(path.name) for path in folder.iterdir())
+
 
 def _readable(path: Path, files: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """Say that it is the reading of the data, not the writing of a store, that failed."""
@@ -86,19 +92,24 @@ def _readable(path: Path, files: Iterator[tuple[str, bytes]]) -> Iterator[tuple[
 
 
 def _read_folder(root: Path, layout: Layout) -> Iterator[tuple[str, bytes]]:
-    left = layout.total_bytes
+    budget = Budget(layout)
     for path in _walk(root):
-        relative = layout.relative(path.relative_to(root).as_posix())
-        if relative is None:
+        place = path.relative_to(root).as_posix()
+        relative = layout.relative(place)
+        is_archive = relative is None and opens_in_folder(place, layout)
+        if relative is None and not is_archive:
             continue
         _stay_inside(path, root)
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
-            raise special_file(relative, "a special file", root)
-        left -= info.st_size
-        if info.st_size > layout.file_bytes or left < 0:
-            raise too_large(relative, info.st_size, layout.file_bytes, root)
-        yield relative, path.read_bytes()
+            raise special_file(place, "a special file", root)
+        if info.st_size > layout.file_bytes:
+            raise too_large(place, info.st_size, layout.file_bytes, root)
+        budget.take(info.st_size, root)
+        if relative is None:
+            yield from read_archive(path, layout, budget, place)
+        else:
+            yield relative, path.read_bytes()
 
 
 def _walk(root: Path) -> Iterator[Path]:

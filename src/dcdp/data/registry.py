@@ -10,14 +10,23 @@ from pathlib import Path
 from dcdp.data.archive import Source, open_source
 from dcdp.data.declaration import DataSet, Files
 from dcdp.data.digests import TreeDigest, check_digests
-from dcdp.data.sets import DSADS, HAPT, USCHAD
+from dcdp.data.sets import (
+    DSADS,
+    HAPT,
+    HUGADB,
+    MHEALTH,
+    OPPORTUNITY_GESTURES,
+    OPPORTUNITY_LOCOMOTION,
+    PAMAP2,
+    USCHAD,
+)
 from dcdp.data.store import GAP_S, Store
 from dcdp.errors import FormatError, MissingError, unknown_name
 from dcdp.records import Recording
 
 __all__ = ["Progress", "cache_folder", "data_folder", "get_set", "list_sets", "open_set", "write_set"]
 
-SETS = (DSADS, HAPT, USCHAD)
+SETS = (DSADS, HAPT, HUGADB, MHEALTH, OPPORTUNITY_GESTURES, OPPORTUNITY_LOCOMOTION, PAMAP2, USCHAD)
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files in all, what is being done)."""
@@ -133,7 +142,7 @@ def _counted(files: Files, data_set: DataSet, progress: Progress | None) -> Iter
     for done, file in enumerate(files, 1):
         yield file
         if progress is not None:
-            progress(done, data_set.layout.n_files, f"reading {data_set.name}")
+            progress(done, max(done, data_set.layout.n_files), f"reading {data_set.name}")
 
 
 def _cache_key(data_set: DataSet, data: Path | None, verify: bool, gap_s: float) -> str:

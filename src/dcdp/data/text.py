@@ -15,7 +15,7 @@ __all__ = ["parse_table"]
 
 
 def parse_table(
-    files: Sequence[tuple[str, bytes]], separator: str, columns: Sequence[str]
+    files: Sequence[tuple[str, bytes]], separator: str, columns: Sequence[str], header_lines: int = 0
 ) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """Parse files of numbers as one table.
 
@@ -27,6 +27,8 @@ def parse_table(
         One character between fields. With a blank, runs of blanks count as one.
     columns
         A name for every field, for the error messages.
+    header_lines
+        Lines at the top of each file that are not parsed.
 
     Returns
     -------
@@ -38,12 +40,14 @@ def parse_table(
     FormatError
         Naming file and line: a wrong number of fields, text in a number, an infinite number, an empty file.
     """
+    if header_lines:
+        files = [(path, data.split(b"\n", header_lines)[-1]) for path, data in files]
     table = _parse_fast(files, separator, len(columns))
     lengths = tuple(_count_rows(data) for _, data in files)
     if table is not None and len(table) == sum(lengths) and min(lengths) > 0:
         return table, lengths
     # Something is unusual: go line by line, which is slow but accepts stray blanks and can say what is wrong where.
-    parts = [_parse_lines(path, data, separator, columns) for path, data in files]
+    parts = [_parse_lines(path, data, separator, columns, header_lines + 1) for path, data in files]
     return np.concatenate(parts), tuple(len(part) for part in parts)
 
 
@@ -67,10 +71,12 @@ def _parse_fast(files: Sequence[tuple[str, bytes]], separator: str, n_columns: i
     return None if np.isinf(table).any() else table
 
 
-def _parse_lines(path: str, data: bytes, separator: str, columns: Sequence[str]) -> NDArray[np.float64]:
+def _parse_lines(
+    path: str, data: bytes, separator: str, columns: Sequence[str], first_line: int
+) -> NDArray[np.float64]:
     """Parse one file line by line."""
     lines = data.decode("utf-8", errors="replace").splitlines()
-    rows = [_parse_line(line, f"'{path}' line {i}", separator, columns) for i, line in enumerate(lines, 1)]
+    rows = [_parse_line(line, f"'{path}' line {i}", separator, columns) for i, line in enumerate(lines, first_line)]
     if not rows:
         raise FormatError("a file must hold a sample", f"'{path}' without a line", "Fetch the file again.")
     return np.array(rows, dtype=np.float64)

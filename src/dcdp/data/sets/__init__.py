@@ -2,6 +2,19 @@
 
 from dcdp.data.sets.dsads import DSADS
 from dcdp.data.sets.hapt import HAPT
+from dcdp.data.sets.hugadb import HUGADB
+from dcdp.data.sets.mhealth import MHEALTH
+from dcdp.data.sets.opportunity import OPPORTUNITY_GESTURES, OPPORTUNITY_LOCOMOTION
+from dcdp.data.sets.pamap2 import PAMAP2
 from dcdp.data.sets.uschad import USCHAD
 
-__all__ = ["DSADS", "HAPT", "USCHAD"]
+__all__ = [
+    "DSADS",
+    "HAPT",
+    "HUGADB",
+    "MHEALTH",
+    "OPPORTUNITY_GESTURES",
+    "OPPORTUNITY_LOCOMOTION",
+    "PAMAP2",
+    "USCHAD",
+]
