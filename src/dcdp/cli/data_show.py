@@ -37,7 +37,7 @@ def show(path: Path, /, *, placement: str | None = None) -> None:
         row, notes = _row(stream)
         rows.append(row)
         found += notes
-    print_table(["signal", "device", "samples", "rate", "unit", "start", "duration"], rows)
+    print_table(["signal", "device", "samples", "rate", "unit", "start (UTC)", "duration"], rows)
     print_lines(*_marks(capture), *_remarks(found))
 
 
@@ -83,4 +83,5 @@ def _marks(capture: Capture) -> list[str]:
 def _remarks(notes: list[Note]) -> list[str]:
     if not notes:
         return []
-    return ["", "notes:", *(f"  {note.kind:<15} {note.signal + ': ' if note.signal else ''}{note.text}" for note in notes)]
+    lines = (f"  {note.kind:<15} {note.signal + ': ' if note.signal else ''}{note.text}" for note in notes)
+    return ["", "notes:", *lines]

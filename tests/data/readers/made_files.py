@@ -1,4 +1,4 @@
-"""Write small files in the genuine formats of recorders, from their published descriptions; no code of the readers is used."""
+"""Write small files in the genuine formats of recorders, from their descriptions; no code of the readers is used."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def phyphox_table(columns: Mapping[str, Sequence[float]], separator: str = ",", 
     return ("\n".join(lines) + "\n").encode()
 
 
-def phyphox_times(
-    events: Sequence[tuple[str, float, float]], separator: str = ",", decimal: str = "."
-) -> bytes:
+def phyphox_times(events: Sequence[tuple[str, float, float]], separator: str = ",", decimal: str = ".") -> bytes:
     lines = [separator.join(f'"{name}"' for name in ("event", "experiment time", "system time", "system time text"))]
     for event, inner, outer in events:
         text = datetime.fromtimestamp(outer, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC+00:00"
@@ -72,8 +70,11 @@ def phyphox_times(
 
 def phyphox_triad(label: str, unit: str, values: NDArray[np.float64], rate_hz: float = 50.0) -> dict[str, list[float]]:
     times = (np.arange(len(values)) / rate_hz).tolist()
-    return {"Time (s)": times, **{f"{label} {axis} ({unit})": values[:, i].tolist() for i, axis in enumerate("xyz")},
-            "Absolute (" + unit + ")": np.linalg.norm(values, axis=1).tolist()}
+    return {
+        "Time (s)": times,
+        **{f"{label} {axis} ({unit})": values[:, i].tolist() for i, axis in enumerate("xyz")},
+        "Absolute (" + unit + ")": np.linalg.norm(values, axis=1).tolist(),
+    }
 
 
 def phyphox(separator: str = ",", decimal: str = ".", n: int = 200) -> dict[str, bytes]:
@@ -99,7 +100,7 @@ def logger_table(values: NDArray[np.float64], columns: Sequence[str] = "xyz", ra
     """Rows as the app writes them: the axes in reverse order behind two times."""
     lines = ["time,seconds_elapsed," + ",".join(reversed(columns))]
     for i, row in enumerate(values):
-        t_ns = int(round((start_s - T0) * 1e9)) + round(i * 1e9 / rate_hz)
+        t_ns = round((start_s - T0) * 1e9) + round(i * 1e9 / rate_hz)
         lines.append(f"{int(T0) * 10**9 + t_ns},{t_ns / 1e9!r}," + ",".join(repr(float(x)) for x in row[::-1]))
     return ("\n".join(lines) + "\n").encode()
 
@@ -147,10 +148,25 @@ def sensor_logger_json(n: int = 200) -> bytes:
     rows: list[dict[str, str]] = []
     for sensor, scale in (("Accelerometer", 0.0), ("Gravity", -G), ("Gyroscope", 1.0)):
         for i, (x, y, z) in enumerate(turning(n) * scale):
-            rows.append({"sensor": sensor, "time": str(int(T0) * 10**9 + i * 10**7), "seconds_elapsed": str(i / 100),
-                         "z": repr(float(z)), "y": repr(float(y)), "x": repr(float(x))})
-    rows.append({"sensor": "Annotation", "time": str(int(T0) * 10**9 + 5 * 10**8), "seconds_elapsed": "0.5", "text": "run",
-                 "millisecond_press_duration": "80"})
+            rows.append(
+                {
+                    "sensor": sensor,
+                    "time": str(int(T0) * 10**9 + i * 10**7),
+                    "seconds_elapsed": str(i / 100),
+                    "z": repr(float(z)),
+                    "y": repr(float(y)),
+                    "x": repr(float(x)),
+                }
+            )
+    rows.append(
+        {
+            "sensor": "Annotation",
+            "time": str(int(T0) * 10**9 + 5 * 10**8),
+            "seconds_elapsed": "0.5",
+            "text": "run",
+            "millisecond_press_duration": "80",
+        }
+    )
     rows.append({"sensor": "Metadata", "version": "3", "platform": "ios", "standardisation": "false"})
     return json.dumps(rows).encode()
 
@@ -200,7 +216,7 @@ def xdf_samples(number: int, times: Sequence[float | None], values: Sequence[Seq
 
 
 def xdf(n: int = 200, offset_s: float = 2.0) -> bytes:
-    """An IMU at 50 Hz on a computer whose clock is behind by an offset, with irregular markers on the recorder's own."""
+    """An IMU at 50 Hz on a computer whose clock is behind by an offset, and markers on the recorder's own clock."""
     acc, gyr = turning(n), turning(n)
     channels = [(f"{label}_{axis}", kind, unit) for label, kind, unit in (("acc", "ACC", "g"), ("gyro", "GYR", "deg/s"))
                 for axis in "xyz"]  # fmt: skip
@@ -219,7 +235,9 @@ def xdf(n: int = 200, offset_s: float = 2.0) -> bytes:
         parts.append(xdf_samples(1, chunk, rows[i : i + 50], "float32"))
     marks = [(start + offset_s + 1.0, "walk start"), (start + offset_s + 3.0, "walk stop")]
     parts.append(xdf_samples(2, [t for t, _ in marks], [[text] for _, text in marks], "string"))
-    parts += [xdf_chunk(6, struct.pack("<I", number) + b"<info><sample_count>1</sample_count></info>") for number in (1, 2)]
+    parts += [
+        xdf_chunk(6, struct.pack("<I", number) + b"<info><sample_count>1</sample_count></info>") for number in (1, 2)
+    ]
     return b"".join(parts)
 
 
@@ -277,7 +295,9 @@ def cwa(kind: str = "ax3", n_blocks: int = 6, rate_code: int = 0x4A) -> bytes:
                                      "ax6": (0x62, 40, 4096, 4)}[kind]  # fmt: skip
     n = n_blocks * per_block
     acc = np.round(turning(n, 100.0) * per_g).astype(np.int16)
-    samples = np.concatenate([np.round(turning(n, 100.0) * 1000).astype(np.int16), acc], axis=1) if kind == "ax6" else acc
+    samples = (
+        np.concatenate([np.round(turning(n, 100.0) * 1000).astype(np.int16), acc], axis=1) if kind == "ax6" else acc
+    )
     parts = [cwa_header(rate_code, is_ax6=kind == "ax6")]
     for i in range(n_blocks):
         whole, fraction = divmod(T0 + i * per_block / 100, 1.0)
@@ -369,8 +389,11 @@ _DOCTYPE = """<!DOCTYPE HealthData [
 """
 
 
-def health(beats: Sequence[tuple[float, float]] = ((3.0, 71.0), (0.0, 64.0), (6.0, 80.5)), doctype: str = _DOCTYPE) -> bytes:
+def health(
+    beats: Sequence[tuple[float, float]] = ((3.0, 71.0), (0.0, 64.0), (6.0, 80.5)), doctype: str = _DOCTYPE
+) -> bytes:
     """An export with the document type that some versions of iOS break, and records of other kinds."""
+
     def stamp(t: float) -> str:
         return datetime.fromtimestamp(T0 + t, UTC).strftime("%Y-%m-%d %H:%M:%S +0000")
 
@@ -380,12 +403,15 @@ def health(beats: Sequence[tuple[float, float]] = ((3.0, 71.0), (0.0, 64.0), (6.
         '<MetadataEntry key="HKMetadataKeyHeartRateMotionContext" value="1"/>\n</Record>\n'
         for t, value in beats
     )
-    steps = (f'<Record type="HKQuantityTypeIdentifierStepCount" unit="count" startDate="{stamp(0)}" endDate="{stamp(60)}" '
+    steps = (f'<Record type="HKQuantityTypeIdentifierStepCount" unit="count" startDate="{stamp(0)}" '
+             f'endDate="{stamp(60)}" '
              'value="90"/>\n')  # fmt: skip
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n' + doctype + '<HealthData locale="en_GB">\n'
         f'<ExportDate value="{stamp(100)}"/>\n<Me HKCharacteristicTypeIdentifierBloodType="HKBloodTypeNotSet"/>\n'
-        + steps + records + "</HealthData>\n"
+        + steps
+        + records
+        + "</HealthData>\n"
     ).encode()
 
 
@@ -400,7 +426,17 @@ def sensorlog(n: int = 200, rate_hz: float = 50.0) -> bytes:
         t = i / rate_hz
         slow = (i // 5) * 5 / rate_hz
         wall = datetime.fromtimestamp(T0 + t, UTC).isoformat(timespec="milliseconds")
-        cells = [wall, i + 1, 500 + t, *(-row), 500 + t, *row, 500 + slow, *(20 + slow, 21.0, 22.0), 1 if i < n // 2 else 2]
+        cells = [
+            wall,
+            i + 1,
+            500 + t,
+            *(-row),
+            500 + t,
+            *row,
+            500 + slow,
+            *(20 + slow, 21.0, 22.0),
+            1 if i < n // 2 else 2,
+        ]
         lines.append(",".join(str(cell) for cell in cells))
     return ("\n".join(lines) + "\n").encode()
 

@@ -69,7 +69,12 @@ def test_sensorlog_labels_and_watch(made, read) -> None:
 
 
 def test_sensorlog_adds_gravity_where_there_is_no_accelerometer(made, read, stream_of) -> None:
-    data = made.sensorlog().replace(b"accelerometerAcceleration", b"motionGravity").replace(b"motionRotationRate", b"motionUserAcceleration").replace(b"(rad/s)", b"(G)")
+    data = (
+        made.sensorlog()
+        .replace(b"accelerometerAcceleration", b"motionGravity")
+        .replace(b"motionRotationRate", b"motionUserAcceleration")
+        .replace(b"(rad/s)", b"(G)")
+    )
     acc = stream_of(read("log.csv", data), "phone_acc")
     np.testing.assert_allclose(acc.values, np.zeros((200, 3)), atol=1e-9)  # the one is the other with its sign turned
 
@@ -79,8 +84,12 @@ def test_sensorlog_needs_dates_it_can_read(made, read) -> None:
         read("log.csv", made.sensorlog(2).replace(b"2023-11-14T22:13:20.000+00:00", b"yesterday"))
 
 
-@pytest.mark.parametrize(("separator", "encoding", "decimal"), [(";", "utf-8", "."), (",", "latin-1", "."), (";", "utf-8", ",")])
-def test_androsensor_is_read_in_its_dialects(made, read, stream_of, separator: str, encoding: str, decimal: str) -> None:
+@pytest.mark.parametrize(
+    ("separator", "encoding", "decimal"), [(";", "utf-8", "."), (",", "latin-1", "."), (";", "utf-8", ",")]
+)
+def test_androsensor_is_read_in_its_dialects(
+    made, read, stream_of, separator: str, encoding: str, decimal: str
+) -> None:
     capture = read("a.csv", made.androsensor(200, separator, encoding, decimal))
     assert [s.name for s in capture.streams] == ["phone_acc", "phone_lin", "phone_gyr", "phone_mag"]
     np.testing.assert_allclose(stream_of(capture, "phone_acc").values, made.G * made.turning(200), atol=1e-4)
@@ -103,3 +112,18 @@ def test_androsensor_needs_a_time_in_each_row(made, read) -> None:
 def test_a_date_that_does_not_exist_is_refused(made, read) -> None:
     with pytest.raises(FormatError, match="a date must exist: got '2023-13-14"):
         read("a.csv", made.androsensor(3).replace(b"2023-11-14", b"2023-13-14"))
+
+
+@pytest.mark.parametrize(
+    ("stamp", "seconds"),
+    [("2023-11-14 22:13:20.500 +0000", 0.5), ("2023-11-14 23:13:20.500 +0100", 0.5), ("2023-11-14T22:13:20.500", 0.5)],
+)
+def test_sensorlog_times_of_day(made, read, stamp: str, seconds: float) -> None:
+    data = made.sensorlog(1).replace(b"2023-11-14T22:13:20.000+00:00", stamp.encode())
+    assert read("log.csv", data).streams[0].times_s[0] - made.T0 == pytest.approx(seconds, abs=1e-6)
+
+
+def test_a_long_name_takes_no_long_time(read) -> None:
+    """A pattern that goes back and forth over blanks would take hours here."""
+    with pytest.raises(FormatError):
+        read("a.csv", b'"Time (s)","a' + b" " * 60_000 + b'b x (m/s^2)"\n')

@@ -18,7 +18,9 @@ def test_every_packing_gives_the_acceleration(made, read, stream_of, kind: str, 
     acc = stream_of(read("a.cwa", made.cwa(kind)), "body_acc")
     assert (acc.unit, acc.rate_hz, acc.values.shape) == ("m/s2", 100.0, (n, 3))
     # a packed sample drops up to three bits, as the device does
-    np.testing.assert_allclose(acc.values, made.turning(n, 100.0) * made.G, atol=(8.5 if "packed" in kind else 0.6) / per_g * made.G)
+    np.testing.assert_allclose(
+        acc.values, made.turning(n, 100.0) * made.G, atol=(8.5 if "packed" in kind else 0.6) / per_g * made.G
+    )
 
 
 @pytest.mark.parametrize("kind", ["ax3", "ax3_packed", "ax6"])
@@ -44,7 +46,10 @@ def test_the_clock_is_told(made, read, note_of) -> None:
     [
         (lambda data: data[:1024], "it holds no block of samples"),
         (lambda data: data[:1024] + bytes(512 * 3), "blocks are damaged"),
-        (lambda data: bytes(b ^ (i % 512 == 100 and i > 1024) for i, b in enumerate(data)), "6 of 6 blocks are damaged"),
+        (
+            lambda data: bytes(b ^ (i % 512 == 100 and i > 1024) for i, b in enumerate(data)),
+            "6 of 6 blocks are damaged",
+        ),
     ],
 )
 def test_damage_is_refused_before_the_library_sees_it(made, read, monkeypatch, damage, message: str) -> None:

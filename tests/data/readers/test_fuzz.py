@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 from dcdp.data.readers import read_capture
 from dcdp.errors import DcdpError
 
-KINDS = ["androsensor", "apple_health", "axivity", "gt3x", "phyphox", "sensor_logger", "sensor_logger_json", "sensorlog", "xdf"]
+KINDS = [
+    "androsensor",
+    "apple_health",
+    "axivity",
+    "gt3x",
+    "phyphox",
+    "sensor_logger",
+    "sensor_logger_json",
+    "sensorlog",
+    "xdf",
+]
+
+SETTINGS = settings(
+    deadline=None, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +38,11 @@ def valid(made) -> dict[str, tuple[str, bytes, Callable[[bytes], bytes]]]:
         "androsensor": ("a.csv", made.androsensor(10), bytes),
         "apple_health": ("export.xml", made.health(), bytes),
         "axivity": ("a.cwa", made.cwa("ax6", 2), bytes),
-        "gt3x": ("a.gt3x", made.gt3x_imu_log(1), lambda log: made.zipped({"info.txt": made.gt3x_info(), "log.bin": log})),
+        "gt3x": (
+            "a.gt3x",
+            made.gt3x_imu_log(1),
+            lambda log: made.zipped({"info.txt": made.gt3x_info(), "log.bin": log}),
+        ),
         "phyphox": ("a.zip", phyphox["Gyroscope.csv"], lambda data: made.zipped({**phyphox, "Gyroscope.csv": data})),
         "sensor_logger": ("a.zip", logger["Gravity.csv"], lambda data: made.zipped({**logger, "Gravity.csv": data})),
         "sensor_logger_json": ("a.json", made.sensor_logger_json(10), bytes),
@@ -32,20 +51,28 @@ def valid(made) -> dict[str, tuple[str, bytes, Callable[[bytes], bytes]]]:
     }
 
 
+TEXTS = ["nan", "inf", "1e999", "", ",", '"', "\n", "-", "9" * 30]
+
+
+def damage(whole: bytes) -> st.SearchStrategy[bytes]:
+    """Cut, flip a bit, put other bytes or a word in place of some, or bytes without sense."""
+    place = st.integers(0, len(whole))
+    byte = st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 7))
+    return st.one_of(
+        place.map(lambda stop: whole[:stop]),
+        byte.map(lambda at: whole[: at[0]] + bytes([whole[at[0]] ^ 1 << at[1]]) + whole[at[0] + 1 :]),
+        st.builds(lambda i, j, piece: whole[:i] + piece + whole[j:], place, place, st.binary(max_size=40)),
+        st.builds(lambda i, text: whole[:i] + text.encode() + whole[i + 1 :], place, st.sampled_from(TEXTS)),
+        st.binary(max_size=300),
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None, database=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])  # fmt: skip
+@settings(SETTINGS, max_examples=200)
 def test_only_our_errors_come_out(kind: str, valid, tmp_path: Path, data) -> None:
     name, whole, seal = valid[kind]
-    place = st.integers(0, len(whole))
-    damaged = data.draw(st.one_of(
-        st.builds(lambda stop: whole[:stop], place),
-        st.builds(lambda i, bit: whole[: i - 1] + bytes([whole[i - 1] ^ 1 << bit]) + whole[i:], st.integers(1, len(whole)), st.integers(0, 7)),
-        st.builds(lambda i, j, piece: whole[:i] + piece + whole[j:], place, place, st.binary(max_size=40)),
-        st.builds(lambda i, text: whole[:i] + text.encode() + whole[i + 1 :], place, st.sampled_from(["nan", "inf", "1e999", "", ",", '"', "\n", "-", "9" * 30])),
-        st.binary(max_size=300),
-    ))  # fmt: skip
+    damaged = data.draw(damage(whole))
     path = tmp_path / name
     path.write_bytes(seal(damaged))
     try:
@@ -55,8 +82,21 @@ def test_only_our_errors_come_out(kind: str, valid, tmp_path: Path, data) -> Non
     assert all(len(stream.times_s) == len(stream.values) > 0 for stream in capture.streams)
 
 
-@given(data=st.binary(max_size=2000), mark=st.sampled_from([b"", b"PK\x03\x04", b"XDF:", b"MD\xfc\x03", b"\x1f\x8b", b"<HealthData>", b'[{"sensor": "A", "seconds_elapsed": 1']))
-@settings(max_examples=300, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.binary(max_size=2000),
+    mark=st.sampled_from(
+        [
+            b"",
+            b"PK\x03\x04",
+            b"XDF:",
+            b"MD\xfc\x03",
+            b"\x1f\x8b",
+            b"<HealthData>",
+            b'[{"sensor": "A", "seconds_elapsed": 1',
+        ]
+    ),
+)
+@settings(SETTINGS, max_examples=300)
 def test_bytes_without_sense_are_refused(tmp_path: Path, data: bytes, mark: bytes) -> None:
     for name in ("a.csv", "a.json"):
         (tmp_path / name).write_bytes(mark + data)

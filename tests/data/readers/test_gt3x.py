@@ -39,8 +39,8 @@ def test_the_documented_example_is_unpacked_as_documented(made, read, stream_of)
 
 @pytest.mark.parametrize(
     ("serial", "parameters", "more", "scale"),
-    [("TAS1", DOCUMENTED_PARAMETERS, {"Acceleration Scale": "128"}, 256.0), ("NEO1", b"", {}, 341.0), ("CLE2", b"", {}, 341.0),
-     ("MOS2", b"", {}, 256.0), ("XYZ1", b"", {"Acceleration Scale": "128.0"}, 128.0)],
+    [("TAS1", DOCUMENTED_PARAMETERS, {"Acceleration Scale": "128"}, 256.0), ("NEO1", b"", {}, 341.0),
+     ("CLE2", b"", {}, 341.0), ("MOS2", b"", {}, 256.0), ("XYZ1", b"", {"Acceleration Scale": "128.0"}, 128.0)],
 )  # fmt: skip
 def test_the_scale_is_that_of_the_file_else_of_the_device(made, read, serial, parameters, more, scale) -> None:
     log = made.gt3x_record(21, int(made.T0), parameters) if parameters else b""

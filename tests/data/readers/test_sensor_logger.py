@@ -15,7 +15,14 @@ CASES = [("ios", False), ("ios", True), ("android", False)]
 @pytest.mark.parametrize(("platform", "standardised"), CASES)
 def test_platforms_agree_in_sign_and_unit(made, read, stream_of, platform: str, standardised: bool) -> None:
     capture = read("a.zip", made.zipped(made.sensor_logger(platform, standardised=standardised)))
-    assert [s.name for s in capture.streams] == ["phone_acc", "phone_gyr", "phone_mag", "wrist_acc", "wrist_gyr", "wrist_hr"]
+    assert [s.name for s in capture.streams] == [
+        "phone_acc",
+        "phone_gyr",
+        "phone_mag",
+        "wrist_acc",
+        "wrist_gyr",
+        "wrist_hr",
+    ]
     truth = made.turning(300)
     for name in ("phone_acc", "wrist_acc"):
         np.testing.assert_allclose(stream_of(capture, name).values, made.G * truth, atol=1e-9)
@@ -34,7 +41,9 @@ def test_axes_are_found_by_name_not_by_place(made, read, stream_of) -> None:
 def test_turned_axes_are_noted(made, read, note_of) -> None:
     capture = read("a.zip", made.zipped(made.sensor_logger("ios")))
     assert note_of(capture, "axes", "phone_acc").value == -1
-    assert not [n for n in read("b.zip", made.zipped(made.sensor_logger("ios", standardised=True))).notes if n.kind == "axes"]
+    assert not [
+        n for n in read("b.zip", made.zipped(made.sensor_logger("ios", standardised=True))).notes if n.kind == "axes"
+    ]
 
 
 def test_times_are_exact_seconds_since_1970(made, read) -> None:
@@ -70,7 +79,10 @@ def test_no_gravity_at_all_is_another_signal(made, read) -> None:
 
 def test_the_uncalibrated_accelerometer_is_the_last_resort(made, read, stream_of) -> None:
     """On iOS it counts in g, downwards."""
-    files = {"AccelerometerUncalibrated.csv": made.logger_table(-made.turning(50)), "Metadata.csv": made.logger_metadata("ios")}
+    files = {
+        "AccelerometerUncalibrated.csv": made.logger_table(-made.turning(50)),
+        "Metadata.csv": made.logger_metadata("ios"),
+    }
     np.testing.assert_allclose(stream_of(read("a", files), "phone_acc").values, made.G * made.turning(50))
 
 
@@ -123,7 +135,10 @@ def test_a_folder_in_the_zip_does_not_matter(made, read) -> None:
     [
         ({"Gyroscope.csv": b"time,seconds_elapsed,z,y\n1700000000000000000,0,1,2\n"}, "must have a column 'x'"),
         ({"Gyroscope.csv": b"time,seconds_elapsed,z,y,x\n1700000000.5,0,1,2,3\n"}, "column 'time' must hold numbers"),
-        ({"Gyroscope.csv": b"time,seconds_elapsed,z,y,x\n9100000000000000000,0,1,2,3\n"}, "times must be nanoseconds since 1970"),
+        (
+            {"Gyroscope.csv": b"time,seconds_elapsed,z,y,x\n9100000000000000000,0,1,2,3\n"},
+            "times must be nanoseconds since 1970",
+        ),
         ({"other/Gyroscope.csv": b"time,seconds_elapsed,z,y,x\n1,0,1,2,3\n"}, "must be one export: got 2 folders"),
     ],
 )

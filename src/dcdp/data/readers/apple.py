@@ -11,10 +11,12 @@ sensor with a time since the device was started. Acceleration is in g and counte
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from array import array
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from xml.parsers import expat
 
 import numpy as np
@@ -68,8 +70,7 @@ def _health_files(export: Export) -> list[str]:
 def _records(export: Export, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return times (N,) and heart rates (N,) in the order of the file."""
     where = export.where(name)
-    times: list[float] = []
-    beats: list[float] = []
+    times, beats = array("d"), array("d")
     depth = 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -125,10 +126,12 @@ def _middle(attributes: dict[str, str], where: str) -> float:
 
 
 def _date(text: str, where: str) -> float:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S %z").timestamp()
-    except (ValueError, OverflowError) as err:
-        raise not_this(where, "a Health export", f"date {clean(text)!r}") from err
+    if len(text) == 25:  # 2023-11-14 22:13:20 +0100
+        with contextlib.suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(text[:19] + text[20:])
+            if moment.tzinfo is not None:
+                return moment.timestamp()
+    raise not_this(where, "a Health export", f"date {clean(text)!r}")
 
 
 def _beats(attributes: dict[str, str], where: str) -> float:
@@ -209,7 +212,7 @@ def read_sensorlog(export: Export, placement: str | None) -> Capture:
 
 def _clock_notes(wall_s: NDArray[np.float64] | None) -> list[Note]:
     if wall_s is not None:
-        return []
+        return [Note("clock", "", float("nan"), "s", "time of day as logged; as UTC where it has no zone")]
     return [Note("clock", "", float("nan"), "s", "no loggingTime: times are seconds since the device was started")]
 
 
@@ -220,7 +223,8 @@ def _wall(table: Columns, columns: dict[str, int]) -> NDArray[np.float64] | None
     found = np.empty(table.n_rows)
     for row, text in enumerate(table.strings(columns[_WALL])):
         try:
-            found[row] = datetime.fromisoformat(re.sub(r"\s+(?=[+-]\d)", "", text)).timestamp()
+            moment = datetime.fromisoformat("".join(text[:40].rsplit(" ", 1)) if text.count(" ") > 1 else text)
+            found[row] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError) as err:
             at = f"line {table.first_line + row} of {table.where}"
             raise FormatError(f"column '{_WALL}' must hold dates", f"{clean(text)!r} in {at}",

@@ -21,6 +21,7 @@ MAX_CELLS = 2**27
 
 _MAX_COLUMNS = 512
 _MAX_HEADER_BYTES = 2**16
+_MAX_NAME = 300
 _MISSING = ("", "nan", "na", "null", "none", "\ufffd")  # U+FFFD: how some versions of Java write NaN
 
 
@@ -127,7 +128,8 @@ def header_of(head: bytes) -> tuple[tuple[str, ...], str, int]:
         names = next(csv.reader([line.strip("\r\n")], delimiter=separator))
     except csv.Error:
         return (), ",", stop
-    return tuple(name.strip() for name in names), separator, stop
+    # no name is that long, and a pattern may take a time that grows with the square of the length
+    return tuple(name.strip()[:_MAX_NAME] for name in names), separator, stop
 
 
 def read_columns(export: Export, name: str, places: Sequence[int] | None = None) -> Columns:

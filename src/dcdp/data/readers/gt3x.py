@@ -75,7 +75,7 @@ def read(export: Export, placement: str | None) -> Capture:
     data, where = export.read(by_name["log.bin"]), export.where(by_name["log.bin"])
     log = np.frombuffer(data, dtype=np.uint8)
     records, notes = _chain(data, log, where)
-    place = placement or {"wrist": "wrist", "waist": "waist", "ankle": "ankle"}.get(info.get("limb", "").lower(), "body")
+    place = placement or (limb if (limb := info.get("limb", "").lower()) in ("ankle", "waist", "wrist") else "body")
     scale = _scale(log, records[_PARAMETERS], info, where)
     zone = f", zone {clean(info['timezone'])}" if info.get("timezone") else ""
     notes.append(Note("clock", "", float("nan"), "s", f"the device shows local time{zone}: taken as UTC"))

@@ -135,8 +135,8 @@ def _acceleration(tables: _Tables, place: str, prefix: str, device: str) -> _Bui
     gravity, n_missing = _matched(times_s, *tables.triad(f"{prefix}Gravity"))
     stream, notes = make_stream(place, "acc", times_s, motion + gravity, device, "m/s2", sign=tables.sign)
     said = Note("gravity", stream.name, 9.8, "m/s2", f"{prefix}Gravity added to {prefix}Accelerometer")
-    lost = Note("gap", stream.name, float(n_missing), "1", f"{n_missing} samples without gravity within {_MATCH_S:g} s")
-    return stream, (*notes, said, *((lost,) if n_missing else ()))
+    text = f"{n_missing} samples without gravity within {_MATCH_S:g} s"
+    return stream, (*notes, said, *((Note("gap", stream.name, float(n_missing), "1", text),) if n_missing else ()))
 
 
 def _matched(
@@ -161,10 +161,11 @@ def _motion(tables: _Tables, name: str, place: str, device: str) -> list[_Built]
     """Return the acceleration and angular rate of a watch or headphone that gives motion and gravity in one table."""
     columns = {column.lower() for column in tables.load[name]().names}
     built: list[_Built] = []
-    parts = {
-        part: tables.triad(name, [f"{part}{axis}" for axis in "XYZ"])
-        for part in ("acceleration", "gravity", "rotationRate") if {f"{part}{axis}".lower() for axis in "XYZ"} <= columns
-    }
+    parts = {}
+    for part in ("acceleration", "gravity", "rotationRate"):
+        triad = [f"{part}{axis}" for axis in "XYZ"]
+        if {column.lower() for column in triad} <= columns:
+            parts[part] = tables.triad(name, triad)
     if "acceleration" in parts:
         times_s, motion = parts["acceleration"]
         unit = "m/s2" if tables.is_standard else "g"

@@ -41,7 +41,7 @@ _FILE_HEADER, _STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _BOUNDARY, _STREAM_FOOTER
 _SAMPLE_BYTES = {"double64": 8, "float32": 4, "int64": 8, "int32": 4, "int16": 2, "int8": 1}
 _MAX_XML_BYTES = 2**22
 _MAX_STREAMS, _MAX_CHANNELS, _MAX_OFFSETS, _MAX_RESETS = 256, 1024, 100_000, 20
-_MAX_VALUES = 2**27
+_MAX_VALUES, _MAX_SAMPLES = 2**27, 2**24  # each sample is visited, by us and by pyxdf
 _MODALITIES = {
     "acc": "acc", "accel": "acc", "accelerometer": "acc", "acceleration": "acc", "accelerometers": "acc",
     "gyr": "gyr", "gyro": "gyr", "gyroscope": "gyr", "gyroscopes": "gyr", "angularvelocity": "gyr",
@@ -66,7 +66,6 @@ class _Declared:
 
     n_channels: int
     sample_bytes: int | None  # None: text
-    n_values: int = 0
     n_offsets: int = 0
     n_resets: int = 0
     last_offset_s: float = -math.inf
@@ -127,7 +126,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
 def _whole_chunks(data: bytes, where: str) -> tuple[bytes, list[Note]]:
     """Follow the chain of chunks and check what each claims; return it without a tail that is cut short."""
     declared: dict[int, _Declared] = {}
-    place, n_values = len(_MAGIC), 0
+    place, n_values, n_samples = len(_MAGIC), 0, 0
     while place < len(data):
         start = place
         length, place = _length(data, place)
@@ -138,10 +137,11 @@ def _whole_chunks(data: bytes, where: str) -> tuple[bytes, list[Note]]:
             raise not_this(where, "an XDF file", f"a chunk without a tag at byte {start}")
         tag = struct.unpack_from("<H", data, place)[0]
         content = memoryview(data)[place + 2 : place + length]
-        n_values += _check_chunk(tag, content, declared, f"at byte {start}", where)
-        if n_values > _MAX_VALUES:
-            raise FormatError(f"an XDF file may hold at most {_MAX_VALUES} values", f"more in {where}",
-                              "Cut the recording into shorter ones.")
+        more_samples, n_channels = _check_chunk(tag, content, declared, f"at byte {start}", where)
+        n_samples, n_values = n_samples + more_samples, n_values + more_samples * n_channels
+        if n_values > _MAX_VALUES or n_samples > _MAX_SAMPLES:
+            raise FormatError(f"an XDF file may hold at most {_MAX_SAMPLES} samples, {_MAX_VALUES} values",
+                              f"more in {where}", "Cut the recording into shorter ones.")
         place += length
     return data, []
 
@@ -154,13 +154,14 @@ def _length(data: bytes | memoryview, place: int) -> tuple[int | None, int]:
     return int.from_bytes(data[place + 1 : place + 1 + size], "little"), place + 1 + size
 
 
-def _check_chunk(tag: int, content: memoryview, declared: dict[int, _Declared], at: str, where: str) -> int:
-    """Refuse a chunk that claims more than it has; return the values that it holds."""
+def _check_chunk(
+    tag: int, content: memoryview, declared: dict[int, _Declared], at: str, where: str
+) -> tuple[int, int]:  # fmt: skip
+    """Refuse a chunk that claims more than it has; return the samples that it holds, and their channels."""
     if tag == _FILE_HEADER:
         _check_xml(content, at, where)
-        return 0
     if tag not in (_STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _STREAM_FOOTER):
-        return 0
+        return 0, 0
     if len(content) < 4:
         raise not_this(where, "an XDF file", f"a chunk without a stream {at}")
     number, content = struct.unpack_from("<I", content)[0], content[4:]
@@ -169,16 +170,16 @@ def _check_chunk(tag: int, content: memoryview, declared: dict[int, _Declared], 
             why = f"stream {number} declared twice, or over {_MAX_STREAMS} streams, {at}"
             raise not_this(where, "an XDF file", why)
         declared[number] = _header(content, at, where)
-        return 0
+        return 0, 0
     if number not in declared:
         raise not_this(where, "an XDF file", f"a chunk of stream {number}, which is not declared, {at}")
     if tag == _SAMPLES:
-        return _check_samples(content, declared[number], at, where)
+        return _check_samples(content, declared[number], at, where), declared[number].n_channels
     if tag == _CLOCK_OFFSET:
         _check_offset(content, declared[number], at, where)
     else:
         _check_xml(content, at, where)
-    return 0
+    return 0, 0
 
 
 def _check_xml(content: memoryview, at: str, where: str) -> Any:
@@ -221,7 +222,7 @@ def _check_samples(content: memoryview, stream: _Declared, at: str, where: str) 
             raise not_this(where, "an XDF file", f"{n_samples} samples do not fit their chunk {at}")
     if place != len(content):
         raise not_this(where, "an XDF file", f"{len(content) - place} bytes behind the samples {at}")
-    return n_samples * stream.n_channels
+    return n_samples
 
 
 def _sample_end(content: memoryview, place: int, stream: _Declared) -> int:
@@ -299,10 +300,11 @@ def _heard() -> Iterator[list[tuple[int, str]]]:
 def _sensors(stream: Mapping[str, Any], times_s: NDArray[np.float64], place: str, notes: list[Note]) -> list[_Built]:
     """Return one stream for each kind of sensor among the channels."""
     info = stream["info"]
-    values = np.asarray(stream["time_series"], dtype=np.float64).reshape(len(times_s), int(_text(info, "channel_count")))
+    n_channels = int(_text(info, "channel_count"))
+    values = np.asarray(stream["time_series"], dtype=np.float64).reshape(len(times_s), n_channels)
     notes += _offsets(stream, place)
     groups: dict[str, list[int]] = {}
-    channels = _channels(info, values.shape[1])
+    channels = _channels(info, n_channels)
     for column, (label, kind, _) in enumerate(channels):
         groups.setdefault(_modality(label, kind, _text(info, "type")), []).append(column)
     rate = float(_text(info, "nominal_srate") or 0) or None
