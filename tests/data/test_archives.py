@@ -1,5 +1,6 @@
 """Hostile and damaged archives, and where a set is looked for."""
 
+import dataclasses
 import io
 import re
 import stat
@@ -209,6 +210,153 @@ def test_folder_limits_and_copies(tmp_path):
     (tmp_path / "copy" / "raw" / "1.txt").write_bytes(b"1")
     with pytest.raises(FormatError, match=r"each file once: got 'raw/1\.txt' twice"):
         _read(tmp_path)
+
+
+NESTED = dataclasses.replace(LAYOUT, nested=re.compile(r"in\w*\.(?:zip|tar\.xz)\Z"))
+
+
+def _packed(form, tree, folder):
+    path = form(folder / ("inner.zip" if form is _zip else "inner.tar.xz"), tree)
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+@pytest.mark.parametrize("outer", [_tar, _zip])
+@pytest.mark.parametrize("inner", [_tar, _zip])
+def test_archives_in_archives_are_read_as_if_unpacked(inner, outer, tmp_path):
+    deepest = _packed(inner, {"top/raw/3.txt": TREE["top/raw/3.txt"]}, tmp_path)
+    suffix = "zip" if inner is _zip else "tar.xz"
+    middle = _packed(_zip, {"raw/2.txt": TREE["top/raw/2.txt"], f"deeper/in2.{suffix}": deepest}, tmp_path)
+    tree = {"top/raw/1.txt": TREE["top/raw/1.txt"], "top/in1.zip": middle, "unread.zip": b"not read"}
+    path = outer(tmp_path / ("set.zip" if outer is _zip else "set.tar.xz"), tree)
+    assert _read(path, NESTED) == FILES
+    assert list(_read(path)) == ["raw/1.txt"], "without 'nested' they stay closed"
+
+
+def test_an_inner_archive_with_the_name_of_the_set_is_read(tmp_path):
+    tree = {"set.zip": _packed(_zip, TREE, tmp_path)}
+    assert _read(_zip(tmp_path / "downloaded.zip", tree)) == FILES
+
+
+def test_archives_in_folders_are_read(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "1.txt").write_bytes(TREE["top/raw/1.txt"])
+    _zip(tmp_path / "raw" / "in1.zip", {f"raw/{i}.txt": TREE[f"top/raw/{i}.txt"] for i in (2, 3)})
+    _zip(tmp_path / "raw" / "in2.zip", {})
+    _zip(tmp_path / "raw" / "set.zip", TREE)  # the whole set, packed: must not be read a second time
+    assert _read(tmp_path, NESTED) == FILES
+    outside = _zip(tmp_path.parent / f"{tmp_path.name}.zip", {})
+    (tmp_path / "in3.zip").symlink_to(outside)
+    with pytest.raises(FormatError, match=r"inside its data folder: got '.*in3\.zip' links to"):
+        _read(tmp_path, NESTED)
+
+
+def test_the_path_of_an_inner_archive_is_known_to_the_pattern(tmp_path):
+    layout = dataclasses.replace(NESTED, pattern=re.compile(r"p(?P<subject>\d)/(?:in\.zip/)?(?P<file>\d)\.txt\Z"))
+    tree = {f"p{i}/in.zip": _packed(_zip, {"1.txt": b"%d" % i}, tmp_path) for i in (1, 2)}
+    expected = {"p1/in.zip/1.txt": b"1", "p2/in.zip/1.txt": b"2"}
+    assert _read(_zip(tmp_path / "s.zip", tree), layout) == expected
+    (tmp_path / "folder").mkdir()
+    for path, data in tree.items():
+        (tmp_path / "folder" / path).parent.mkdir()
+        (tmp_path / "folder" / path).write_bytes(data)
+    assert _read(tmp_path / "folder", layout) == expected
+
+
+@pytest.mark.parametrize("outer", [_tar, _zip, None])
+@pytest.mark.parametrize("inner", [_tar, _zip])
+@pytest.mark.parametrize(
+    ("tree", "match"),
+    [
+        ({"../raw/1.txt": b"1"}, r"stay inside its archive: got '\.\./raw/1\.txt' in '.*in1\.(zip|tar\.xz)'"),
+        ({"/raw/1.txt": b"1"}, r"stay inside its archive"),
+        ({"raw/1.txt": bytes(10_001)}, r"'raw/1\.txt' may unpack to at most 10000 bytes: got 10001 or more in '.*in1"),
+        ({f"raw/{i}.txt": bytes(9_000) for i in range(3)}, r"'the archive' may unpack to at most 25000 bytes"),
+        ({f"junk{i}": bytes(9_000) for i in range(3)}, r"'the archive' may unpack to at most 25000 bytes"),
+    ],
+)
+def test_limits_hold_inside(tree, match, inner, outer, tmp_path):
+    data = _packed(inner, tree, tmp_path)
+    name = "in1.zip" if inner is _zip else "in1.tar.xz"
+    if outer is None:
+        (tmp_path / name).write_bytes(data)
+        path = tmp_path
+    else:
+        path = outer(tmp_path / ("s.zip" if outer is _zip else "s.tar.xz"), {name: data})
+    with pytest.raises(FormatError, match=match):
+        _read(path, NESTED)
+
+
+def test_links_and_encrypted_files_inside(tmp_path):
+    path = _tar(tmp_path / "inner.tar.xz", {}, extra=[_member("raw/1.txt", tarfile.SYMTYPE, "/etc/passwd")])
+    link = _zip(tmp_path / "link.zip", {"in1.tar.xz": path.read_bytes()})
+    with pytest.raises(FormatError, match=r"plain files: got a link 'raw/1\.txt' in '.*link\.zip/in1\.tar\.xz'"):
+        _read(link, NESTED)
+    data = bytearray(_packed(_zip, {"raw/1.txt": b"1"}, tmp_path))
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(FormatError, match=r"encrypted file 'raw/1\.txt' in '.*in1\.zip'"):
+        _read(_zip(tmp_path / "s.zip", {"in1.zip": bytes(data)}), NESTED)
+
+
+def test_damage_inside_names_the_inner_archive(tmp_path):
+    for inner, name in ((_zip, "in1.zip"), (_tar, "in1.tar.xz")):
+        data = _packed(inner, TREE, tmp_path)
+        for damaged in (data[: len(data) // 2], b"", b"no archive"):
+            with pytest.raises(FormatError, match=rf"must be whole: got '.*s\.zip/{name}'.*fetch it again"):
+                _read(_zip(tmp_path / "s.zip", {name: damaged}), NESTED)
+
+
+def test_bomb_spread_over_inner_archives(tmp_path):
+    bomb = _packed(_zip, {f"raw/{i}.txt": bytes(9_900) for i in range(2)}, tmp_path)
+    tree = {f"in{i}.zip": bomb for i in range(2)}
+    assert len(_read(_zip(tmp_path / "one.zip", {"in0.zip": bomb}), NESTED)) == 2
+    with pytest.raises(FormatError, match=r"'the archive' may unpack to at most 25000 bytes"):
+        _read(_zip(tmp_path / "s.zip", tree), NESTED)
+    for name, data in tree.items():
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(data)
+    with pytest.raises(FormatError, match=r"'the archive' may unpack to at most 25000 bytes"):
+        _read(tmp_path / "folder", NESTED)
+
+
+def test_padding_of_inner_tars_is_counted_together(tmp_path):
+    import lzma
+
+    padded = lzma.compress(lzma.decompress(_packed(_tar, {}, tmp_path)) + bytes(3_000_000), preset=0)
+    assert _read(_zip(tmp_path / "one.zip", {"in1.tar.xz": padded}), NESTED) == {}
+    tree = {f"in{i}.tar.xz": padded for i in range(2)}
+    with pytest.raises(FormatError, match=r"'the archive' may unpack to at most"):
+        _read(_zip(tmp_path / "s.zip", tree), NESTED)
+
+
+def test_depth_is_limited(tmp_path):
+    data, layout = _packed(_zip, {"raw/1.txt": b"1"}, tmp_path), dataclasses.replace(NESTED, total_bytes=10**6)
+    for depth in range(1, 6):
+        path = _zip(tmp_path / "s.zip", {"in1.zip": data})
+        if depth <= 3:
+            assert _read(path, layout) == {"raw/1.txt": b"1"}
+        else:
+            with pytest.raises(FormatError, match=r"at most 3 deep in each other: got '.*in1\.zip/in1\.zip/in1\.zip"):
+                _read(path, layout)
+        data = path.read_bytes()
+
+
+def test_an_archive_that_seems_to_hold_itself_ends(tmp_path, monkeypatch):
+    # what a quine does, without one: every archive opened is the same again
+    path = _zip(tmp_path / "in1.zip", {"in1.zip": b"x" * 100})
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: path.read_bytes())
+    with pytest.raises(FormatError, match="at most 3 deep"):
+        _read(path, NESTED)
+
+
+def test_the_number_of_members_is_limited(tmp_path):
+    for form, name in ((_zip, "s.zip"), (_tar, "s.tar")):
+        path = tmp_path / name
+        tree = {f"e{i}": b"" for i in range(10_100)}
+        form(path, tree) if form is _zip else form(path, tree, "w")
+        with pytest.raises(FormatError, match=r"no more members than its files explain: got more than 10030"):
+            _read(path, dataclasses.replace(LAYOUT, total_bytes=10**8))
 
 
 def test_a_disk_error_is_told_as_one(tmp_path, monkeypatch):

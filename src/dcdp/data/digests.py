@@ -1,4 +1,4 @@
-"""Know a data set by the hashes of its files: one sha256 for each group (a subject, the labels)."""
+"""Know a data set by the hashes of its files: one sha256 for each group (a subject, a part of the set, the labels)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcdp.errors import FormatError
 __all__ = ["TreeDigest", "check_digests"]
 
 SHARED_GROUP = "labels"
-"""Group of the files that belong to no single subject."""
+"""Group of the files that belong to no single subject and no part of the set."""
 
 
 class TreeDigest:
@@ -38,17 +38,24 @@ class TreeDigest:
     def watch(self, files: Files) -> Iterator[tuple[str, bytes]]:
         """Pass files through, hashing each."""
         for path, data in files:
-            self._hashes.setdefault(self._group(path), {})[path] = self._hash(data)
+            named = self._named(path)
+            if not named.get("unverified"):
+                self._hashes.setdefault(_group(named), {})[path] = self._hash(data)
             yield path, data
 
     def digests(self) -> dict[str, str]:
         """Return group -> sha256 over its sorted lines of path, NUL, hash of the file, newline."""
         return {group: _tree_digest(self._hashes[group]) for group in sorted(self._hashes)}
 
-    def _group(self, path: str) -> str:
+    def _named(self, path: str) -> dict[str, str | None]:
         match = self._layout.pattern.search(path)
-        subject = match.groupdict().get("subject") if match else None
-        return SHARED_GROUP if subject is None else subject_name(subject)
+        return match.groupdict() if match else {}
+
+
+def _group(named: Mapping[str, str | None]) -> str:
+    if (subject := named.get("subject")) is not None:
+        return subject_name(subject)
+    return named.get("part") or SHARED_GROUP
 
 
 def _sha256(data: bytes) -> str:
