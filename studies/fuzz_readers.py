@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import inspect
 import io
 import json
 import os
@@ -121,14 +122,19 @@ def read_table(path: Path) -> None:
     read_columns(path, list(range(len(names))))
 
 
+def fixture(module: ModuleType, name: str) -> Any:
+    """Return the value of a fixture of pytest, made from the fixtures it asks for."""
+    found = getattr(module, name)
+    function = getattr(found, "__wrapped__", None) or found._get_wrapped_function()
+    return function(*(fixture(module, argument) for argument in inspect.signature(function).parameters))
+
+
 def set_samples(name: str) -> list[Sample]:
     """Return the tiny tree of a data set as a zip and as a tar."""
     made = load(REPOSITORY / "tests/data/conftest.py")
-    fixture = made.tiny_tree
-    function = getattr(fixture, "__wrapped__", None) or fixture._get_wrapped_function()
-    tree = function()(name)
+    tree, write = fixture(made, "tiny_tree")(name), fixture(made, "write_tree")
     with tempfile.TemporaryDirectory() as folder:
-        files = [made._write_zip(Path(folder), "set", tree), made._write_tar(Path(folder), "set", tree)]
+        files = [write(form, Path(folder), "set", tree) for form in ("zip", "tar")]
         return [(file.name, file.read_bytes()) for file in files]
 
 
@@ -147,29 +153,39 @@ def read_set(name: str) -> Use:
 
 
 DESCRIPTION = b"""
-format = 1
-[[recordings]]
-file = "a.csv"
-subject = "s1"
+name = "mine"
+
+[[devices]]
+name = "phone"
+files = "{subject}/{session}/phone_*.csv"
+placement = "pocket"
+rate_hz = 50.0
+time = { column = "t", unit = "ms" }
+align = true
+
+[[devices.signals]]
+modality = "acc"
+columns = ["ax", "ay", "az"]
+unit = "g"
+axes = "x,-z,y"
+
+[[devices]]
+name = "watch"
+files = "{subject}/{session}/watch.zip"
+format = "sensor_logger"
 """
+
+
+def description_samples() -> list[Sample]:
+    """Return the description of a phone and a watch."""
+    return [("dcdp.toml", DESCRIPTION)]
 
 
 def read_description(path: Path) -> None:
     """Load a description of own recordings."""
-    from dcdp.data.own import load_description
+    from dcdp.data.own.description import load_description
 
     load_description(path)
-
-
-def description_samples() -> list[Sample]:
-    """Return a draft as `data describe` writes it, from two small tables."""
-    from dcdp.data.own import describe
-
-    with tempfile.TemporaryDirectory() as folder:
-        for name, data in table_samples()[:2]:
-            Path(folder, name).write_bytes(data)
-        draft = describe(Path(folder))
-        return [("my.toml", (draft if isinstance(draft, str) else str(draft)).encode()), ("b.toml", DESCRIPTION)]
 
 
 def targets() -> dict[str, tuple[Callable[[], list[Sample]], Use]]:
@@ -182,7 +198,7 @@ def targets() -> dict[str, tuple[Callable[[], list[Sample]], Use]]:
     found["tables"] = (table_samples, read_table)
     for name in list_sets():
         found[f"set:{name}"] = (lambda name=name: set_samples(name), read_set(name))
-    if importlib.util.find_spec("dcdp.data.own"):
+    if (REPOSITORY / "src/dcdp/data/own/description.py").exists():
         found["description"] = (description_samples, read_description)
     return found
 
@@ -247,8 +263,9 @@ def _text(data: bytes, _: list[bytes], rng: np.random.Generator) -> bytes:
     """Put a word where a number or a name may stand."""
     words = [
         b"nan", b"inf", b"-1e308", b"1e999", b"9" * 400, b"", b"\0", b'"', b"\n", b"\r\n", b",", b";", b"\t", b"<",
-        b"]]>", b"&lol;", b"<!ENTITY a 'b'>", b"{", b"[" * 5000, b"null", b"true", b"\xff\xfe", b"\xc2\xb5", b"-", b"0x1",
-        b"'", b" " * 3000, b"2023-99-99 25:61:61 +9999", b"../../etc/passwd", b"1e-320", b"18446744073709551616", b"=cmd", b"\x1b[31m",
+        b"]]>", b"&lol;", b"<!ENTITY a 'b'>", b"{", b"[" * 5000, b"null", b"true", b"\xff\xfe", b"\xc2\xb5", b"-",
+        b"0x1", b"'", b" " * 3000,
+        b"2023-99-99 25:61:61 +9999", b"../../etc/passwd", b"1e-320", b"18446744073709551616", b"=cmd", b"\x1b[31m",
     ]  # fmt: skip
     word = words[int(rng.integers(len(words)))]
     place = _place(data, rng)

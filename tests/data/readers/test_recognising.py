@@ -141,6 +141,12 @@ def test_a_directory_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pyt
         read_capture(tmp_path / "a.zip")
 
 
+def test_the_limit_of_the_directory_is_not_one_of_the_files(made, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(export, "_MAX_DIRECTORY_BYTES", 2000)
+    (tmp_path / "a.zip").write_bytes(made.zipped(made.sensor_logger("ios", 2000)))
+    assert len(read_capture(tmp_path / "a.zip").streams) == 6
+
+
 def test_counts_and_sizes_are_limited(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.put(tmp_path / "in", made.phyphox())
     monkeypatch.setattr(export, "MAX_FILES", 3)

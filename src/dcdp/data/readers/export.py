@@ -220,9 +220,13 @@ def _is_zip(path: Path) -> bool:
 
 
 class _Modest(io.BufferedReader):
-    """A file that gives no more at once than a zip's directory may have."""
+    """A file that gives no more at once than a zip's directory may have, until that is read."""
+
+    limited = True
 
     def read(self, size: int | None = -1, /) -> bytes:
+        if not self.limited:
+            return super().read(size)
         asked = _MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else min(size, _MAX_DIRECTORY_BYTES + 1)
         data = super().read(asked)
         if len(data) > _MAX_DIRECTORY_BYTES:
@@ -233,6 +237,7 @@ class _Modest(io.BufferedReader):
 @contextmanager
 def _zip(path: Path) -> Iterator[zipfile.ZipFile]:
     with _Modest(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        file.limited = False
         archive.filename = str(path)
         yield archive
 
