@@ -49,3 +49,17 @@ def test_stray_blanks_are_accepted():
 def test_errors_name_file_and_line(data, match):
     with pytest.raises(FormatError, match=match):
         parse_table([("a", b"1 2 3\n"), ("b", data), ("c", b"1 2 3\n")], " ", NAMES)
+
+
+def test_header_lines_are_left_out_and_counted():
+    table, lengths = parse_table([("a.txt", b"# x\nnames\n1 2\n3 4\n")], " ", "ab", 2)
+    assert table.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert lengths == (2,)
+    with pytest.raises(FormatError, match=r"'x' in 'a.txt' line 4, field b"):
+        parse_table([("a.txt", b"# x\nnames\n1 2\n3 x\n")], " ", "ab", 2)
+
+
+@pytest.mark.parametrize("data", [b"", b"# x", b"# x\nnames", b"# x\nnames\n"])
+def test_a_header_alone_is_no_table(data):
+    with pytest.raises(FormatError, match=r"hold a sample: got 'a.txt' without a line"):
+        parse_table([("a.txt", data)], " ", "ab", 2)

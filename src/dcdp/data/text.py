@@ -41,7 +41,7 @@ def parse_table(
         Naming file and line: a wrong number of fields, text in a number, an infinite number, an empty file.
     """
     if header_lines:
-        files = [(path, data.split(b"\n", header_lines)[-1]) for path, data in files]
+        files = [(path, _below(data, header_lines)) for path, data in files]
     table = _parse_fast(files, separator, len(columns))
     lengths = tuple(_count_rows(data) for _, data in files)
     if table is not None and len(table) == sum(lengths) and min(lengths) > 0:
@@ -49,6 +49,11 @@ def parse_table(
     # Something is unusual: go line by line, which is slow but accepts stray blanks and can say what is wrong where.
     parts = [_parse_lines(path, data, separator, columns, header_lines + 1) for path, data in files]
     return np.concatenate(parts), tuple(len(part) for part in parts)
+
+
+def _below(data: bytes, n_lines: int) -> bytes:
+    parts = data.split(b"\n", n_lines)
+    return parts[n_lines] if len(parts) > n_lines else b""
 
 
 def _count_rows(data: bytes) -> int:

@@ -226,7 +226,7 @@ def _declare(
             archives=("OpportunityUCIDataset.zip", "opportunity+activity+recognition.zip", "opportunity.zip",
                       "opportunity.tar.xz", f"opportunity_{task}.zip", f"opportunity_{task}.tar.xz"),
             n_files=24,
-            file_bytes=200_000_000,
+            file_bytes=500_000_000,
             total_bytes=3_000_000_000,
         ),
         spec=SPEC,
@@ -239,9 +239,8 @@ def _declare(
         official=_official(),
         tested_on="made-up files in the documented format",
         download=Download(
-            "https://archive.ics.uci.edu/ml/machine-learning-databases/00226/OpportunityUCIDataset.zip",
-            "OpportunityUCIDataset.zip",
-            "3df913b5e5a987d309596350385087737784c9d4b811389536eb3a9bcaf6f1d0",
+            "https://archive.ics.uci.edu/static/public/226/opportunity+activity+recognition.zip",
+            "opportunity+activity+recognition.zip",
         ),
         megabytes=885,
     )  # fmt: skip

@@ -146,10 +146,10 @@ PAMAP2 = DataSet(
         pattern=PATTERN,
         landmark="Protocol",
         folders=("", "PAMAP2_Dataset", "pamap2/PAMAP2_Dataset", "data/PAMAP2_Dataset", "pamap2"),
-        archives=("PAMAP2_Dataset.zip", "pamap2.zip", "pamap2.tar.xz"),
+        archives=("pamap2+physical+activity+monitoring.zip", "PAMAP2_Dataset.zip", "pamap2.zip", "pamap2.tar.xz"),
         n_files=9,
-        file_bytes=400_000_000,
-        total_bytes=3_000_000_000,
+        file_bytes=1_000_000_000,  # UCI's archive holds the set as an archive in itself
+        total_bytes=4_000_000_000,
     ),
     spec=SPEC,
     subjects=SUBJECTS,
@@ -166,7 +166,8 @@ PAMAP2 = DataSet(
     },
     tested_on="made-up files in the documented format",
     download=Download(
-        "https://archive.ics.uci.edu/ml/machine-learning-databases/00231/PAMAP2_Dataset.zip", "PAMAP2_Dataset.zip"
+        "https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip",
+        "pamap2+physical+activity+monitoring.zip",
     ),
     megabytes=1302,
 )
