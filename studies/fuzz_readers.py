@@ -161,7 +161,6 @@ files = "{subject}/{session}/phone_*.csv"
 placement = "pocket"
 rate_hz = 50.0
 time = { column = "t", unit = "ms" }
-align = true
 
 [[devices.signals]]
 modality = "acc"
@@ -173,6 +172,7 @@ axes = "x,-z,y"
 name = "watch"
 files = "{subject}/{session}/watch.zip"
 format = "sensor_logger"
+align = true
 """
 
 
@@ -465,8 +465,9 @@ def run(target: str, n_inputs: int, seed: int, keep: Path | None) -> dict[str, A
             if died is None and first < n_inputs:
                 died = f"! died with {process.returncode}"
             if died is not None:
-                if first == 0 and "Error" in said and "ValueError" not in said and not outcomes:
-                    raise SystemExit(f"{target} cannot start:\n{said[-2000:]}")
+                if not outcomes and first == 0:  # its valid files are not read: nothing to damage
+                    return {"target": target, "inputs": 0, "outcomes": {"! cannot start": 1}, "escaped": [said[-1000:]],
+                            "seconds": 0.0, "longest_s": 0.0, "grown_mib": 0.0}  # fmt: skip
                 outcomes[died] += 1
                 escaped.append({"i": first, "outcome": died, "said": said[-500:]})
                 first += 1
