@@ -36,7 +36,33 @@ def test_list_tells_a_set_that_is_here_from_one_that_is_cached(
     (cache / f"dsads-v{get_set('dsads').version}-unverified-0").mkdir()
     assert main(["data", "list", "--cache", str(cache), "--data", str(data)]) == 0
     found = rows(capsys.readouterr().out)
-    assert {name: found[name][-1] for name in list_sets()} == {"hapt": "here", "uschad": "cached", "dsads": "-"}
+    states = dict.fromkeys(list_sets(), "-") | {"hapt": "here", "uschad": "cached"}
+    assert {name: found[name][-1] for name in list_sets()} == states
+
+
+def test_list_and_info_say_which_sets_were_not_run_on_real_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list"]) == 0
+    (told,) = re.findall(r"Not run on their real files: (.*) \(see", capsys.readouterr().out)
+    assert set(told.split(", ")) == {name for name in list_sets() if get_set(name).tested_on != "real files"}
+    for name in ("pamap2", "hapt"):
+        assert main(["data", "info", name]) == 0
+        assert ("not run on the real ones" in capsys.readouterr().out) == (name in told)
+
+
+def test_info_says_what_an_official_split_divides(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (
+        ("hapt", "21 train, 9 test people"),
+        ("opportunity_locomotion", "19 train, 1 validation, 4 test sessions: some people are in several parts"),
+    ):
+        assert main(["data", "info", name]) == 0
+        assert f"official    {text}\n" in capsys.readouterr().out
+
+
+def test_info_says_what_is_not_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "info", "hugadb"]) == 0
+    said = capsys.readouterr().out
+    assert "recordings  not documented" in said
+    assert "files are not verified" in said
 
 
 @pytest.mark.parametrize("name", [*list_sets(), "synthetic"])

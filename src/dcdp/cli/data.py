@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "info", "list_all"]
 
 SYNTHETIC = "synthetic"
+REAL_FILES = "real files"
 
 
 def list_all(*, data: Path | None = None, cache: Path | None = None) -> None:
@@ -41,6 +42,8 @@ def list_all(*, data: Path | None = None, cache: Path | None = None) -> None:
     rows.append([SYNTHETIC, "any", n_activities, _modalities(body), _rates(body), "built in"])
     print_table(columns, rows)
     print_lines("Terms:", *(f"  {name}: {get_set(name).licence}" for name in list_sets()))
+    if untried := [name for name in list_sets() if get_set(name).tested_on != REAL_FILES]:
+        print_lines("", f"Not run on their real files: {', '.join(untried)} (see dcdp data info NAME).")
 
 
 def info(name: str, /) -> None:
@@ -151,16 +154,19 @@ def _describe(declared: DataSet) -> list[str]:
     lines = [
         f"{declared.title} ({declared.name})",
         f"people      {len(declared.subjects)}",
-        f"recordings  {declared.n_recordings}",
+        f"recordings  {declared.n_recordings or 'not documented'}",
         f"licence     {declared.licence}",
         f"cite        {declared.citation}",
         *(f"source      {url}" for url in declared.urls),
+        f"tested on   {declared.tested_on}{'' if declared.tested_on == REAL_FILES else ': not run on the real ones'}",
+        f"hashes      {'known: files are verified' if declared.digests else 'not known: files are not verified'}",
     ]
     if declared.labels.null_label:
         lines.append(f"null class  {declared.labels.null_label}")
     if declared.official:
-        parts = ", ".join(f"{len(people)} {part}" for part, people in declared.official.items())
-        lines.append(f"official    {parts} people")
+        parts = ", ".join(f"{len(members)} {part}" for part, members in declared.official.items())
+        by_person = all(isinstance(one, str) for members in declared.official.values() for one in members)
+        lines.append(f"official    {parts} {'people' if by_person else 'sessions: some people are in several parts'}")
     lines += [f"branch      {branch.name}: {', '.join(branch.signals)}" for branch in declared.branches]
     return lines
 
