@@ -46,7 +46,7 @@ def next_commands(result: Mapping[str, Any], run: Path, bundle: Path) -> tuple[s
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """Print rows of plain values under a title; every column but the first is right-aligned if numeric.
 
-    The first column names its row: up to 40 characters of it are not broken over lines.
+    The first column names its row, and is not broken over lines unless a name has more than 40 characters.
     """
     from rich.console import Console
     from rich.table import Table
@@ -55,8 +55,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for place, column in enumerate(columns):
         numeric = place > 0 and all(isinstance(row[place], (int, float)) for row in rows)
-        width = min(40, max((len(str(row[0])) for row in rows), default=0)) if place == 0 else None
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", min_width=width)
+        whole = place == 0 and all(len(str(row[0])) <= 40 for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(f"{cell:.4f}" if isinstance(cell, float) else str(cell)) for cell in row))
     console = Console(highlight=False)
