@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dcdp.data import get_set, memory_store, open_set
+from dcdp.data import get_set, list_sets, memory_store, open_set
 from dcdp.data.sets import hugadb
 from dcdp.signals import WindowConfig, cut_windows
 from dcdp.splits import leak_audit, make_folds, require_no_leak
@@ -262,3 +262,14 @@ def test_digests_are_those_of_the_published_hashes(name):
             groups.setdefault(f"s{int(subject):02d}", []).append(f"{relative}\0{digest}\n")
     found = {group: hashlib.sha256("".join(sorted(lines)).encode()).hexdigest() for group, lines in groups.items()}
     assert found == data_set.digests
+
+
+@pytest.mark.parametrize("name", list_sets())
+def test_the_page_of_data_sets_tells_which_were_run_on_real_files(name):
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{name}` .*$", page, flags=re.MULTILINE)
+    told = row.rstrip("| ").rpartition("|")[2].strip()
+    data_set = get_set(name)
+    assert told == "yes" if data_set.tested_on == "real files" else told.startswith("**no**")
+    if data_set.tested_on != "real files":
+        assert ("no hashes" in told) == (not data_set.digests)
