@@ -1,4 +1,4 @@
-"""dcdp data list | info | check."""
+"""dcdp data list | info."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dcdp.cli import main
-from dcdp.data import Finding, get_set, list_sets
+from dcdp.data import get_set, list_sets
 
 
 def rows(said: str) -> dict[str, list[str]]:
@@ -75,26 +75,3 @@ def test_info_names_every_signal_and_activity(name: str, capsys: pytest.CaptureF
         assert {signal.name for signal in declared.spec} <= set(found)
         assert [found[str(index)] for index in range(len(declared.labels))] == [[x] for x in declared.labels.names]
         assert found["licence"] == [declared.licence]
-
-
-def test_check_reads_the_built_in_body(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "check", "synthetic"]) == 0
-    assert re.match(r"synthetic: \d+ recordings of 8 people, \d+\.\d hours\n", capsys.readouterr().out)
-
-
-@pytest.mark.data
-@pytest.mark.slow
-def test_check_reads_a_real_set(data_dir: Path, real_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "check", "hapt", "--data", str(data_dir), "--cache", str(real_cache)]) == 0
-    assert capsys.readouterr().out.startswith("hapt: 61 recordings of 30 people, 6.2 hours\n")
-
-
-def test_check_refuses_a_set_with_errors_after_naming_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    odd = Finding("error", "a channel must vary", "wrist_acc_x", "9.81 throughout", "Leave the sensor out.")
-    monkeypatch.setattr("dcdp.data.check_store", lambda _: [odd])
-    assert main(["data", "check", "synthetic"]) == 2
-    said = capsys.readouterr()
-    assert "error    wrist_acc_x: a channel must vary: got 9.81 throughout. Leave the sensor out.\n" in said.out
-    assert said.err == "error: a data set must have no errors: got 1 in 'synthetic'. They stand first in the list.\n"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from dcdp import __version__
-from dcdp.cli import data, data_fetch, data_show, demo, evaluate, features, info, predict, report, train
+from dcdp.cli import data, data_check, data_fetch, data_show, demo, evaluate, features, info, predict, report, train
 from dcdp.errors import DcdpError
 
 __all__ = ["main"]
@@ -38,7 +38,7 @@ _app.command(features.features)
 _data = App(name="data", help="List, describe and check the data sets.")
 _data.command(data.list_all, name="list")
 _data.command(data.info)
-_data.command(data.check)
+_data.command(data_check.check)
 _data.command(data_fetch.fetch)
 _data.command(data_show.show)
 _app.command(_data)

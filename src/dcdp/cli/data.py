@@ -1,18 +1,16 @@
-"""``dcdp data``: list, describe and check the data sets."""
+"""``dcdp data``: list and describe the data sets."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dcdp.data import DataSet, Store
+    from dcdp.data import DataSet
     from dcdp.records import SignalSpec
 
-__all__ = ["check", "info", "list_all"]
+__all__ = ["info", "list_all"]
 
 SYNTHETIC = "synthetic"
 REAL_FILES = "real files"
@@ -71,64 +69,6 @@ def info(name: str, /) -> None:
         [[s.name, s.modality, s.placement, f"{s.rate_hz:g}", s.unit, ", ".join(s.channels)] for s in spec],
     )
     print_table(["class", "activity"], [[str(index), label] for index, label in enumerate(labels)])
-
-
-def check(
-    name: str,
-    /,
-    *,
-    data: Path | None = None,
-    cache: Path | None = None,
-    unverified: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """Read a data set, verify its files, and report what is odd in it.
-
-    Parameters
-    ----------
-    name
-        Data set (see dcdp data list).
-    data
-        Folder with the archives, or with the unpacked data set.
-    cache
-        Folder for parsed recordings.
-    unverified
-        Accept files whose hashes are not the known ones.
-    """
-    from dcdp.cli.summary import print_lines
-    from dcdp.data import check_store
-    from dcdp.errors import DataError
-
-    store = _open(name, data, cache, verify=not unverified)
-    people = f"{len(store.recordings)} recordings of {len(store.subjects)} people, {_hours(store):.1f} hours"
-    print_lines(f"{name}: {people}", "")
-    findings = check_store(store)
-    if not findings:
-        print_lines("nothing odd found")
-        return
-    print_lines(*(f"{odd.severity:<8} {odd.where}: {odd.rule}: got {odd.value}. {odd.remedy}" for odd in findings))
-    n_errors = sum(odd.severity == "error" for odd in findings)
-    if n_errors:
-        raise DataError("a data set must have no errors", f"{n_errors} in '{name}'", "They stand first in the list.")
-
-
-def _hours(store: Store) -> float:
-    """Add up the time recorded, by the longest signal of each recording [h]."""
-    spans = (
-        max(n_rows / store.spec[signal].rate_hz for signal, (_, n_rows) in entry.rows.items())
-        for entry in store.recordings
-    )
-    return sum(spans) / 3600
-
-
-def _open(name: str, data: Path | None, cache: Path | None, *, verify: bool) -> Store:
-    from dcdp.data import memory_store, open_set
-
-    if name == SYNTHETIC:
-        from dcdp.data.synthetic import synthetic_body
-
-        body = synthetic_body()
-        return memory_store(body.spec, body.labels, body.recordings)
-    return open_set(name, data, cache, verify=verify)
 
 
 def _state(declared: DataSet, data: Path | None, cache: Path | None) -> str:

@@ -161,7 +161,7 @@ def test_angular_rate_in_radians_is_noticed_where_people_move(make_store):
         acc *= np.where(np.arange(1000) % 300 < 150, 1, 3).astype(np.float32)[:, None]
         gyr *= np.float32(math.pi / 180)
 
-    assert [found for found in facts(make_store(moving)) if "rad/s" in found[2]][0][:2] == ("warning", "wrist_gyr")
+    assert next(found for found in facts(make_store(moving)) if "rad/s" in found[2])[:2] == ("warning", "wrist_gyr")
     assert facts(make_store(lambda _s, _a, gyr: np.multiply(gyr, 0.02, out=gyr))) == []  # they may lie still
 
 
@@ -265,7 +265,9 @@ def test_notes_of_the_readers_are_put_together_and_judged(make_store):
     store = make_store(notes=notes)
     rows = note_table(measure_store(store))
     assert [(row.kind, row.signal, row.n_recordings, row.largest) for row in rows] == [
-        ("clock_offset", "wrist_gyr", 5, 1.5), ("rate_jitter", "wrist_acc", 5, 0.012), ("unit", "wrist_acc", 5, 9.80665),
+        ("clock_offset", "wrist_gyr", 5, 1.5),
+        ("rate_jitter", "wrist_acc", 5, 0.012),
+        ("unit", "wrist_acc", 5, 9.80665),
     ]  # fmt: skip
     assert facts(store) == [
         ("warning", "wrist_acc", "0.012 s, up to 0.012 s in 'r0'"),  # more than half of 20 ms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dcdp.data.quality.figures import Quality, to_plain
-from dcdp.data.quality.finding import Finding, Verdict, verdict
+from dcdp.data.quality.finding import Finding, Group, Verdict, group_findings, verdict
 from dcdp.data.quality.measure import measure_store
 from dcdp.data.quality.note_rules import note_table
 from dcdp.data.quality.rules import judge
@@ -12,9 +12,11 @@ from dcdp.data.store import Store
 
 __all__ = [
     "Finding",
+    "Group",
     "Quality",
     "Verdict",
     "check_store",
+    "group_findings",
     "judge",
     "measure_store",
     "note_table",

@@ -143,6 +143,17 @@ class SignalFigures:
     rest: float | None = None
     rest_problem: str | None = None
 
+    @property
+    def missing_share(self) -> float:
+        """Share of NaN in the worst channel, in [0, 1]."""
+        return max(one.missing_share for one in self.channels)
+
+    @property
+    def at_limit_share(self) -> float:
+        """Share of the worst channel's values that sit at one of its limits, in [0, 1]."""
+        measured = (one for one in self.channels if one.n_measured)
+        return max((max(one.at_low, one.at_high) / one.n_measured for one in measured), default=0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class RecordingFigures:
@@ -278,6 +289,12 @@ class Quality:
     copies: tuple[Copy, ...] = ()
     n_shared_windows: int = 0
     copies_from_s: float = 0.0
+
+    def stuck_s(self, signal: SignalFigures) -> float:
+        """Return the longest stuck stretch of any channel of a signal [s]; 0 if there is none."""
+        channels = {channel.name for channel in signal.channels}
+        found = (length for one in self.recordings for name, length in one.flat_s.items() if name in channels)
+        return max(found, default=0.0)
 
 
 def to_plain(figures: Any) -> Any:

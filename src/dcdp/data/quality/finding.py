@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["SEVERITIES", "Finding", "Verdict", "verdict"]
+__all__ = ["SEVERITIES", "Finding", "Group", "Verdict", "group_findings", "verdict"]
 
 SEVERITIES = ("error", "warning", "note")
 _N_REMEDIES = 3
@@ -47,6 +47,31 @@ class Verdict:
     remedies: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one rule that ask for the same: ``places`` are (where, value)."""
+
+    severity: Literal["error", "warning", "note"]
+    rule: str
+    remedy: str
+    places: tuple[tuple[str, str], ...]
+
+
+def group_findings(findings: Iterable[Finding]) -> tuple[Group, ...]:
+    """Put findings of one severity, rule and remedy together, in the order in which each first appears.
+
+    Examples
+    --------
+    >>> odd = [Finding("note", "a channel should vary", name, "0", "Look.") for name in ("x", "y")]
+    >>> group_findings(odd)[0].places
+    (('x', '0'), ('y', '0'))
+    """
+    places: dict[tuple[Literal["error", "warning", "note"], str, str], list[tuple[str, str]]] = {}
+    for odd in findings:
+        places.setdefault((odd.severity, odd.rule, odd.remedy), []).append((odd.where, odd.value))
+    return tuple(Group(*key, tuple(found)) for key, found in places.items())
+
+
 def verdict(findings: Iterable[Finding]) -> Verdict:
     """Sum findings up; they stand in order of weight, as `dcdp.data.quality.judge` returns them.
 
@@ -55,16 +80,13 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
     >>> verdict([]).word
     'fit for training'
     """
-    serious = [odd for odd in findings if odd.severity != "note"]
-    by_remedy: dict[tuple[str, str], list[Finding]] = {}
-    for odd in serious:
-        by_remedy.setdefault((odd.severity, odd.remedy), []).append(odd)
-    remedies = tuple(f"{_places(group)}: {remedy}" for (_, remedy), group in by_remedy.items())[:_N_REMEDIES]
-    if any(odd.severity == "error" for odd in serious):
+    serious = [group for group in group_findings(findings) if group.severity != "note"]
+    remedies = tuple(f"{_places(group)}: {group.remedy}" for group in serious[:_N_REMEDIES])
+    if any(group.severity == "error" for group in serious):
         return Verdict("not fit", remedies)
     return Verdict("fit with care" if serious else "fit for training", remedies)
 
 
-def _places(group: list[Finding]) -> str:
-    places = list(dict.fromkeys(odd.where for odd in group))
+def _places(group: Group) -> str:
+    places = list(dict.fromkeys(where for where, _ in group.places))
     return ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
