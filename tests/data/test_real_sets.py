@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from dcdp.data import check_store, get_set, list_sets, open_set, registry
+from dcdp.data import get_set, list_sets, open_set, registry
 from dcdp.data.archive import open_source
 from dcdp.errors import MissingError
 
@@ -47,11 +47,6 @@ def test_counts_of_the_documentation(data_set, store):
     assert labelled == n_labelled
     assert store.subjects == data_set.subjects
     assert {segment.label for segment in segments} == set(data_set.labels.names)
-
-
-def test_nothing_is_wrong_with_them(data_set, store):
-    expected = [("note", "s28", "none of lie_to_sit, stand_to_lie")] if data_set.name == "hapt" else []
-    assert [(f.severity, f.where, f.value) for f in check_store(store)] == expected
 
 
 def test_the_second_opening_does_not_parse_again(data_set, store, data_dir, real_cache, monkeypatch):
