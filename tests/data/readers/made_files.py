@@ -267,9 +267,10 @@ def cwa_block(
     The place of the time stamp is moved back by the samples that the fraction makes, for readers that ignore fractions.
     """
     block = bytearray(512)
-    back = -int(fraction * 3200 / 2 ** (15 - (rate_code & 15)))
+    part = round(fraction * 32768) & 0x7FFF
+    back = -int(part * 3200 / 2 ** (15 - (rate_code & 15)) / 32768)
     light_scale = scale << 13 | (0b010 << 10 if code == 0x62 else 0) | 300
-    struct.pack_into("<2sHHIII", block, 0, b"AX", 508, 0x8000 | int(fraction * 32768), 7, sequence, cwa_time(unix_s))
+    struct.pack_into("<2sHHIII", block, 0, b"AX", 508, 0x8000 | part, 7, sequence, cwa_time(unix_s))
     struct.pack_into("<HHBBBBhH", block, 18, light_scale, 240, 0, 200, rate_code, code, back, len(samples))
     if code == 0x30:
         words = [_packed(sample) for sample in samples.tolist()]

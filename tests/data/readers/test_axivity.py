@@ -27,7 +27,7 @@ def test_every_packing_gives_the_acceleration(made, read, stream_of, kind: str, 
 def test_times_follow_the_stamps_of_the_blocks(made, read, kind: str) -> None:
     """The stamp of a block is a whole second, a fraction, and a place that readers without fractions can use."""
     times_s = read("a.cwa", made.cwa(kind)).streams[0].times_s
-    np.testing.assert_allclose(times_s, made.T0 + np.arange(len(times_s)) / 100, atol=2e-4)
+    np.testing.assert_allclose(times_s - made.T0, np.arange(len(times_s)) / 100, rtol=0, atol=4e-5)
 
 
 def test_the_ax6_has_a_gyroscope(made, read, stream_of) -> None:
@@ -69,8 +69,22 @@ def test_a_damaged_block_is_left_out_and_noted(made, read, note_of) -> None:
     data[1024 + 5 * 512 + 100] ^= 1
     capture = read("a.cwa", bytes(data))
     assert note_of(capture, "damage").value == 1
+    assert note_of(capture, "gap").value == pytest.approx(0.8, abs=1e-4)
     kept = np.r_[0:400, 480:1600]
-    np.testing.assert_allclose(capture.streams[0].times_s, made.T0 + kept / 100, atol=2e-4)
+    np.testing.assert_allclose(capture.streams[0].times_s - made.T0, kept / 100, rtol=0, atol=4e-5)
+    np.testing.assert_allclose(
+        capture.streams[0].values, made.G * np.round(made.turning(1600, 100.0) * 256)[kept] / 256, atol=1e-4
+    )
+
+
+def test_a_sensor_that_runs_faster_than_its_rate_has_even_times(made, read) -> None:
+    """Blocks come every .776 s in place of .8."""
+    blocks = [made.cwa_header(0x4A, is_ax6=False)]
+    for i in range(10):
+        whole, fraction = divmod(made.T0 + 0.776 * i, 1.0)
+        blocks.append(made.cwa_block(i, whole, fraction, 0x4A, np.zeros((80, 3), dtype=np.int16), 0x32, 0))
+    times_s = read("a.cwa", b"".join(blocks)).streams[0].times_s
+    np.testing.assert_allclose(np.diff(times_s[:720]), 0.0097, rtol=0, atol=2e-6)
 
 
 def test_a_panic_of_the_library_is_an_error_of_ours(made, read, monkeypatch) -> None:

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 
+from dcdp.data.readers import gt3x
 from dcdp.errors import FormatError
 
 # The worked example of ActiGraph's documentation of ACTIVITY, and what it says the samples are [g].
@@ -16,13 +17,21 @@ DOCUMENTED_XYZ = [[0.023, 0.018, -0.947], [0.026, 0.021, -0.941], [0.023, 0.021,
 DOCUMENTED_PARAMETERS = bytes.fromhex("0000370000004009")
 
 
+@pytest.mark.parametrize(
+    ("code", "number"),  # the first three are in the documentation
+    [(0x03419581, 4.1), (0x05418937, 16.384), (0x036D3A07, 6.827), (0x00C00000, -0.5), (0xFF400000, 0.25), (0, 0.0)],
+)
+def test_numbers_of_a_fraction_and_an_exponent(code: int, number: float) -> None:
+    assert gt3x._decimal(code) == pytest.approx(number, abs=2e-3)
+
+
 @pytest.mark.parametrize("kind", ["activity", "activity2"])
 def test_both_packings_give_the_acceleration(made, read, stream_of, kind: str) -> None:
     capture = read("a.gt3x", made.gt3x(kind))
     acc = stream_of(capture, "body_acc")
     kept = np.r_[0:90, 120:240]  # the device slept through the fourth second
     np.testing.assert_allclose(acc.values, np.round(made.turning(240, 30) * 256)[kept] / 256 * made.G, atol=1e-9)
-    np.testing.assert_allclose(acc.times_s, made.T0 + kept / 30, atol=1e-6)
+    np.testing.assert_allclose(acc.times_s - made.T0, kept / 30, rtol=0, atol=1e-6)
     assert (acc.unit, acc.rate_hz, acc.device) == ("m/s2", 30.0, "actigraph")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dcdp.data.readers import export, list_readers, read_capture, recognise
-from dcdp.data.readers.columns import parse_columns
+from dcdp.data.readers.columns import header_of, parse_columns
 from dcdp.data.readers.streams import clean, segments_of
 from dcdp.errors import ConfigError, FormatError, MissingError, StorageError
 
@@ -200,6 +200,11 @@ def test_no_permission_is_an_error_of_ours(made, tmp_path: Path) -> None:
 def test_too_many_cells_are_refused() -> None:
     with pytest.raises(FormatError, match="may have at most 134217728 cells: got 1000001 lines of 200"):
         parse_columns(b",".join([b"a"] * 200) + b"\n" * 1_000_001, "x")
+
+
+def test_names_are_cut_before_a_pattern_goes_back_and_forth_over_them() -> None:
+    names, _, _ = header_of(b'"a' + b" " * 60_000 + b'b x (m/s^2)",t\n')
+    assert [len(name) for name in names] == [300, 1]
 
 
 def test_a_table_without_rows_is_empty() -> None:

@@ -95,6 +95,12 @@ def test_headphones_have_gravity_in_other_units(made, read, stream_of) -> None:
     np.testing.assert_allclose(stream_of(read("a", files), "head_acc").values, made.G * turning)
 
 
+def test_the_size_of_gravity_tells_the_unit_of_a_watch(made, read, stream_of) -> None:
+    files = made.sensor_logger("android")
+    files["WristMotion.csv"] = made.sensor_logger("ios")["WristMotion.csv"]  # in g, and counted downwards
+    np.testing.assert_allclose(stream_of(read("a", files), "wrist_acc").values, -made.G * made.turning(300), atol=1e-9)
+
+
 def test_wear_os_writes_files_like_the_phone(made, read, stream_of) -> None:
     files = {"WatchAccelerometer.csv": made.logger_table(made.turning(50) * made.G * [1, 0, 0]),
              "WatchGravity.csv": made.logger_table(made.turning(50) * made.G * [0, 1, 1]),

@@ -77,6 +77,7 @@ def test_placement_names_the_one_stream_or_all(made, read) -> None:
         (lambda made, data: data + made.xdf_chunk(3, struct.pack("<I", 77)), "which is not declared"),
         (lambda made, data: data + made.xdf_chunk(4, struct.pack("<Idd", 1, np.nan, 0)), "offsets that cannot be"),
         (lambda made, data: data + made.xdf_chunk(2, struct.pack("<I", 9) + b"<info><name>x</info>"), "mismatched tag"),
+        (lambda _, data: data.replace(b"\x01\x09walk stop", b"\x01\x08walk stop"), "1 bytes behind the samples"),
     ],
 )  # fmt: skip
 def test_what_does_not_add_up_never_reaches_the_library(made, read, monkeypatch, damage, message: str) -> None:
