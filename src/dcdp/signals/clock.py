@@ -310,10 +310,10 @@ def regularise(
 def _read_rows(stream: Stream, wanted_hz: float | None) -> _Rows:
     """Tidy a stream and find its rate."""
     _require_finite(stream.times_s, stream.name)
-    filled = ~np.isnan(stream.values).all(axis=1)
+    filled = np.flatnonzero(~np.isnan(stream.values).all(axis=1))
     times_s, values = stream.times_s[filled], stream.values[filled]
     if not len(times_s):
-        raise DataError(f"'{stream.name}' must hold values", f"{len(filled)} rows without", "Leave the signal out.")
+        raise DataError(f"'{stream.name}' must hold values", f"none in {len(stream.times_s)} rows", "Leave it out.")
     nominal_hz = stream.rate_hz
     if _in_batches(np.diff(np.sort(times_s)), nominal_hz) and not _repeats(times_s, values):
         return _spread_batches(times_s, values, stream)
@@ -396,13 +396,13 @@ def _without_strays(rows: _Rows, signal: str) -> _Rows:
 
 def _timing_notes(rows: _Rows, stream: Stream, max_gap_s: float) -> list[Note]:
     """Return notes on a rate that is not the declared one, on jitter, and on gaps."""
-    notes = []
+    notes: list[Note] = []
     name, nominal_hz, period_s = stream.name, stream.rate_hz, 1 / rows.rate_hz
     steps = np.diff(rows.times_s)
     if nominal_hz and abs(rows.rate_hz / nominal_hz - 1) > _RATE_TOLERANCE:
         told = f"the rate is {rows.rate_hz:.6g} Hz, not {nominal_hz:.6g} Hz as declared"
         notes.append(Note("rate", name, rows.rate_hz, "Hz", told))
-    inside = steps[steps <= max_gap_s]
+    inside: NDArray[np.float64] = steps[steps <= max_gap_s]
     spread_s = 1.4826 * float(np.median(np.abs(inside - np.median(inside)))) if len(inside) else 0.0
     if spread_s > _TOLD_JITTER * period_s:
         told = f"steps between samples spread by {1e3 * spread_s:.3g} ms, {spread_s / period_s:.2g} of a period"
