@@ -13,7 +13,7 @@ import pytest
 from scipy.io import savemat
 
 Tree = dict[str, bytes]
-MODULES = ("trees_a",)
+MODULES = ("trees_a", "trees_b")
 """Files beside this one that make trees of further sets, as ``TREES``."""
 
 

@@ -15,10 +15,15 @@ from dcdp.data.sets import (
     HAPT,
     HUGADB,
     MHEALTH,
+    MOTIONSENSE,
     OPPORTUNITY_GESTURES,
     OPPORTUNITY_LOCOMOTION,
     PAMAP2,
+    REALWORLD,
+    SHOAIB,
+    UCIHAR,
     USCHAD,
+    WISDM,
 )
 from dcdp.data.store import GAP_S, Store
 from dcdp.errors import FormatError, MissingError, unknown_name
@@ -26,7 +31,21 @@ from dcdp.records import Recording
 
 __all__ = ["Progress", "cache_folder", "data_folder", "get_set", "list_sets", "open_set", "write_set"]
 
-SETS = (DSADS, HAPT, HUGADB, MHEALTH, OPPORTUNITY_GESTURES, OPPORTUNITY_LOCOMOTION, PAMAP2, USCHAD)
+SETS = (
+    DSADS,
+    HAPT,
+    HUGADB,
+    MHEALTH,
+    MOTIONSENSE,
+    OPPORTUNITY_GESTURES,
+    OPPORTUNITY_LOCOMOTION,
+    PAMAP2,
+    REALWORLD,
+    SHOAIB,
+    UCIHAR,
+    USCHAD,
+    WISDM,
+)
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files in all, what is being done)."""
