@@ -1,4 +1,4 @@
-"""Open recordings by name: a data set from its files, or the built-in synthetic body."""
+"""Open recordings by name: a data set from its files, one's own from a description, or the built-in synthetic body."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcdp.data import get_set, list_sets, open_set
+from dcdp.data.own import default_branches, is_description, open_own
 from dcdp.data.registry import Progress
 from dcdp.data.store import GAP_S, Store, memory_store
 from dcdp.data.synthetic import BodyConfig, synthetic_body
@@ -23,7 +24,7 @@ class DataSource:
     Attributes
     ----------
     name
-        Of the data set, or ``synthetic``.
+        Of the data set or description, or ``synthetic``.
     store
         Recordings, on disk or in memory.
     branches
@@ -54,7 +55,7 @@ class DataSource:
 
 
 def load(
-    name: str,
+    name: str | Path,
     data: str | Path | None = None,
     *,
     cache: str | Path | None = None,
@@ -63,14 +64,16 @@ def load(
     body: BodyConfig | None = None,
     progress: Progress | None = None,
 ) -> DataSource:
-    """Open a data set by name.
+    """Open a data set by name, or recordings of one's own by their description.
 
     Parameters
     ----------
     name
-        ``synthetic``, or one of `dcdp.data.list_sets`.
+        ``synthetic``; one of `dcdp.data.list_sets`; or the path of a TOML file, or of a folder with a ``dcdp.toml``,
+        that describes recordings (see docs/own_recordings.md).
     data
-        Folder or archive with the original files; not needed once they are in the cache.
+        Folder or archive with the original files; not needed once they are in the cache. Of recordings of one's own:
+        where their description lies now, if not where ``name`` says.
     cache
         Folder of the parsed recordings.
     verify
@@ -85,12 +88,18 @@ def load(
     Raises
     ------
     ConfigError
-        If there is no such data set.
+        If there is no such data set, or a description has a key that does not fit.
     MissingError
         If its files are nowhere to be found.
     FormatError
         If they are damaged, or not the known ones.
+    DataError
+        If recordings break a rule that their description does not lift.
     """
+    own = next((place for place in (data, name) if place is not None and is_description(place)), None)
+    if own is not None and (is_description(name) or name not in ("synthetic", *list_sets())):
+        return _load_own(own, Path(cache) if cache else None, gap_s, progress)
+    name = str(name)
     if name == "synthetic":
         made = synthetic_body(body or BodyConfig())
         return DataSource(name, memory_store(made.spec, made.labels, made.recordings, gap_s), made.branches)
@@ -102,3 +111,14 @@ def load(
         progress=progress,
     )  # fmt: skip
     return DataSource(name, store, declared.branches, declared.official)
+
+
+def _load_own(path: str | Path, cache: Path | None, gap_s: float, progress: Progress | None) -> DataSource:
+    """Open recordings of one's own; what they leave open (branches) is chosen as for the sets."""
+    own = open_own(path, cache, gap_s=gap_s, progress=progress)
+    described, split = own.description, own.description.split
+    official = None
+    if split is not None:
+        official = {"train": split.train, "validation": split.validation, "test": split.test}
+        official = {part: people for part, people in official.items() if people}
+    return DataSource(described.name, own.store, described.branches or default_branches(own.store.spec), official)
