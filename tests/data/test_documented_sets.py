@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from dcdp.data import get_set, list_sets, memory_store, open_set
+from dcdp.data.archive import open_source
 from dcdp.data.sets import hugadb
 from dcdp.signals import WindowConfig, cut_windows
 from dcdp.splits import leak_audit, make_folds, require_no_leak
@@ -245,6 +247,19 @@ def test_files_that_lie_in_the_folder_itself_are_found(name, tiny_tree, tmp_path
             (tmp_path / Path(path).name).write_bytes(data)
     store = open_set(name, tmp_path, tmp_path / "cache", verify=False)
     assert len(store.recordings) == data_set.n_recordings or name == "hugadb"
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"), [("pamap2", "PAMAP2_Dataset.zip"), ("opportunity_gestures", "OpportunityUCIDataset.zip")]
+)
+def test_an_archive_that_holds_the_archive_is_read(name, inner, tiny_tree, write_tree, tmp_path):
+    data_set = get_set(name)
+    archive = write_tree("zip", tmp_path / "inner", name, tiny_tree(name))
+    outer = tmp_path / data_set.download.filename
+    with zipfile.ZipFile(outer, "w") as file:
+        file.write(archive, inner)
+    recordings = list(data_set.parse(open_source(outer, data_set.layout)))
+    assert len(recordings) == data_set.n_recordings
 
 
 @pytest.mark.parametrize("name", ["mhealth", "opportunity_locomotion", "pamap2"])
