@@ -105,7 +105,7 @@ def open_set(
         If the cache has no room or is not writable.
     """
     data_set = get_set(name)
-    if data is None and data_folder().is_dir():
+    if data is None and data_folder().exists():
         data = data_folder()
     folder = (cache or cache_folder()) / _cache_key(data_set, data, verify, gap_s)
     try:
