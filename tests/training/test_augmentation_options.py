@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from dcdp.augmentation import AugmentConfig, augment
 from dcdp.augmentation.mixing import partners
@@ -186,6 +187,20 @@ def test_all_branches_of_a_window_share_one_clock():
     assert not torch.allclose(fast[0], fast[1], atol=1e-2)
 
 
+def test_a_window_begins_and_ends_where_it_did_and_a_faint_warp_is_none():
+    layouts = lay_out(SignalSpec((signal("arm_emg", 100.0, 2), signal("chest_hr", 1.0, 1))), (
+        Branch("emg", ("arm_emg",)), Branch("hr", ("chest_hr",)),
+    ), 3.0)  # fmt: skip
+    clock = {lay.branch.name: (torch.arange(lay.n_samples) / lay.rate_hz).expand(50, 2, -1) for lay in layouts}
+    batch = Batch(clock, torch.ones(50, 2, dtype=torch.bool), torch.zeros(50, dtype=torch.long))
+    for strength, apart_s in ((0.3, 0.03), (1e-6, 1e-4)):
+        torch.manual_seed(0)
+        found = augment(batch, layouts, replace(OFF, time_warp=strength)).inputs["emg"]
+        ends = (found - clock["emg"])[..., [0, -1]].abs().max()
+        assert ends < apart_s
+    torch.testing.assert_close(found, clock["emg"], atol=1e-4, rtol=0)
+
+
 def test_the_pace_spreads_as_asked():
     torch.manual_seed(0)
     pace = (time_maps(4000, 0.2, 2).diff(dim=1) * 128).log()
@@ -330,6 +345,17 @@ def test_mixing_moves_level_and_spread_between_two_people_and_keeps_the_course()
     torch.testing.assert_close(*course, rtol=1e-3, atol=1e-3)
 
 
+def test_the_weight_of_the_partner_is_uniform():
+    batch = batch_of(400)
+    batch.label[:] = 0
+    subject = np.repeat(["ann", "bob"], 200)
+    level = torch.from_numpy(subject == "bob").float().view(-1, 1, 1)
+    batch.inputs["ankle"] = batch.inputs["ankle"] * 0 + level
+    torch.manual_seed(0)
+    moved = (augment(batch, LAYOUTS, replace(OFF, mixing=1.0), subject).inputs["ankle"] - level)[:, 0, 0].abs()
+    assert stats.kstest(moved.numpy(), "uniform").pvalue > 0.01
+
+
 def test_mixing_does_not_blow_up_the_noise_of_a_still_sensor():
     batch = batch_of(2)
     batch.label[:] = 1
@@ -373,6 +399,21 @@ def test_a_training_with_everything_on_repeats_itself_and_ignores_the_micro_batc
     assert torch.equal(weights[0], weights[1])
     torch.testing.assert_close(weights[2], weights[0], rtol=1e-3, atol=1e-5)
     assert not torch.allclose(weights[3], weights[0], rtol=1e-3, atol=1e-5)
+
+
+def test_training_tells_who_each_window_is_from(make_network, batches, method, monkeypatch):
+    told = []
+
+    def watch(batch, layouts, config, subject):
+        told.append((batch.label.numpy(), subject))
+        return augment(batch, layouts, config, subject)
+
+    monkeypatch.setattr("dcdp.training.augment", watch)
+    fit(make_network(), batches, *method(epochs=1), seed=2)
+    order = np.random.default_rng((2, 0)).permutation(len(batches))[: 24 * len(told)]
+    assert len(told) == len(batches) // 24
+    np.testing.assert_array_equal(np.concatenate([label for label, _ in told]), batches.windows.label[order])
+    np.testing.assert_array_equal(np.concatenate([who for _, who in told]), batches.windows.subject[order])
 
 
 def test_a_broken_training_with_everything_on_goes_on_to_the_bit(make_network, batches, method, tmp_path):
