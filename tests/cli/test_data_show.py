@@ -78,3 +78,11 @@ def test_what_is_no_recording_is_refused_in_one_line(tmp_path: Path, capsys) -> 
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     assert main(["data", "show", str(tmp_path / "a.csv")]) == 2
     assert capsys.readouterr().err.startswith("error: a recording must be of a known kind (androsensor,")
+
+
+def test_readers_lists_every_recorder(capsys) -> None:
+    from dcdp.data.readers import list_readers
+
+    assert main(["data", "readers"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"\n{reader.name} " in said and reader.title in said for reader in list_readers())

@@ -41,6 +41,7 @@ _data.command(data.info)
 _data.command(data_check.check)
 _data.command(data_fetch.fetch)
 _data.command(data_show.show)
+_data.command(data_show.readers)
 _app.command(_data)
 
 

@@ -1,4 +1,4 @@
-"""``dcdp data show``: what the file of a recorder holds."""
+"""``dcdp data show`` and ``readers``: what the file of a recorder holds, and which recorders are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dcdp.records import Capture, Note, Stream
 
-__all__ = ["show"]
+__all__ = ["readers", "show"]
 
 _FIRST_DATE_S, _LAST_DATE_S = 1e9, 4e9  # 2001 and 2096: a time between them is a date, others count from some start
 _MAX_SEGMENTS = 20
@@ -39,6 +39,14 @@ def show(path: Path, /, *, placement: str | None = None) -> None:
         found += notes
     print_table(["signal", "device", "samples", "rate", "unit", "start (UTC)", "duration"], rows)
     print_lines(*_marks(capture), *_remarks(found))
+
+
+def readers() -> None:
+    """List the recorders whose files are read."""
+    from dcdp.cli.summary import print_table
+    from dcdp.data.readers import list_readers
+
+    print_table(["format", "recorder"], [[reader.name, reader.title] for reader in list_readers()])
 
 
 def _row(stream: Stream) -> tuple[list[object], tuple[Note, ...]]:

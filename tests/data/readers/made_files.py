@@ -278,9 +278,13 @@ def cwa_block(
     else:
         data = samples.astype("<i2").tobytes()
         block[30 : 30 + len(data)] = data
-    words_of = struct.unpack("<255H", bytes(block[:510]))
-    struct.pack_into("<H", block, 510, -sum(words_of) & 0xFFFF)
-    return bytes(block)
+    return cwa_sealed(block)
+
+
+def cwa_sealed(block: bytearray) -> bytes:
+    """Make the sum of all words of a block zero."""
+    words = struct.unpack("<255H", bytes(block[:510]))
+    return bytes(block[:510]) + struct.pack("<H", -sum(words) & 0xFFFF)
 
 
 def _packed(sample: Sequence[int]) -> int:

@@ -112,3 +112,32 @@ def test_without_the_package_the_command_is_told(made, read, monkeypatch) -> Non
     monkeypatch.setitem(sys.modules, "cwa_reader_rs", None)
     with pytest.raises(ConfigError, match=r'pip install "dcdp\[devices\]"'):
         read("a.cwa", made.cwa())
+
+
+def test_a_block_with_a_date_that_is_none_is_left_out(made, read, note_of) -> None:
+    """The library would refuse the whole file for it."""
+    data = bytearray(made.cwa(n_blocks=20))
+    block = data[1024 + 512 : 1024 + 1024]
+    block[14:18] = bytes(4)
+    data[1024 + 512 : 1024 + 1024] = made.cwa_sealed(block)
+    capture = read("a.cwa", bytes(data))
+    assert note_of(capture, "damage").value == 1
+    assert len(capture.streams[0].times_s) == 19 * 80
+
+
+def test_a_block_is_not_spread_over_a_restart(made, read) -> None:
+    samples = np.zeros((80, 3), dtype=np.int16)
+    parts = [
+        made.cwa_header(0x4A, is_ax6=False),
+        made.cwa_block(7, made.T0, 0.0, 0x4A, samples, 0x32, 0),
+        made.cwa_block(0, made.T0, 0.85, 0x4A, samples, 0x32, 0),  # numbers begin anew, 50 ms late
+    ]
+    times_s = read("a.cwa", b"".join(parts)).streams[0].times_s - made.T0
+    np.testing.assert_allclose(times_s[[0, 79, 80]], [0.0, 0.79, 0.85], rtol=0, atol=4e-5)
+
+
+def test_a_library_that_decodes_less_is_not_believed(made, read, monkeypatch) -> None:
+    load = axivity._library()
+    monkeypatch.setattr(axivity, "_library", lambda: lambda *args, **options: load(*args, **options).iloc[:-1])
+    with pytest.raises(FormatError, match="479 of 480 samples decoded"):
+        read("a.cwa", made.cwa())
