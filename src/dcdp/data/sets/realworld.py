@@ -114,8 +114,9 @@ def _track(name: str, unit: str, path: str, data: bytes) -> tuple[Track, tuple[N
     require_header(path, data, COLUMNS)
     table, _ = parse_table([(path, data)], ",", COLUMNS, header_lines=1)
     signal = SPEC[name]
+    values = np.asarray(convert(table[:, 2:], unit, signal.unit), np.float64)
     stream = Stream(name, signal.modality, signal.placement, signal.channels, signal.unit, table[:, 1] * 1e-3,
-                    convert(table[:, 2:], unit, signal.unit), signal.placement, RATE_HZ)
+                    values, signal.placement, RATE_HZ)
     try:
         return regularise(stream, RATE_HZ)
     except DataError as err:

@@ -185,10 +185,11 @@ def _piece(chosen: dict[str, tuple[_File, NDArray[np.bool_]]]) -> _Piece | None:
     if not chosen:
         return None
     origin_s = min(float(file.times_s[rows].min()) for file, rows in chosen.values())
-    tracks, notes = [], []
+    tracks: list[Track] = []
+    notes: list[Note] = []
     for name, (file, rows) in chosen.items():
         signal = SPEC[name]
-        values = convert(file.values[rows], FILE_UNITS[signal.modality], signal.unit)
+        values = np.asarray(convert(file.values[rows], FILE_UNITS[signal.modality], signal.unit), np.float64)
         stream = Stream(name, signal.modality, signal.placement, signal.channels, signal.unit, file.times_s[rows],
                         values, signal.placement, RATE_HZ)
         try:
