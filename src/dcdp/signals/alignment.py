@@ -29,6 +29,7 @@ _TOLERANCE_S = 0.1
 _CLEAR, _RIVAL = 10.0, 0.6
 _STRONG, _STRONG_CLEAR, _STRONG_RIVAL = 0.65, 15.0, 0.75
 _SURE_DRIFT = 3.0
+_LEAST_DISTINCT = 0.05
 _ENVELOPE_S, _ENVELOPE_TREND_S, _ENVELOPE_RIVAL, _ENVELOPE_OFF_S = 2.0, 15.0, 0.9, 0.45
 _AGREEING, _LOWEST = 0.5, 0.15
 _STILL = 0.1  # of the lively pieces' movement: people at rest tell nothing of their clocks
@@ -195,8 +196,7 @@ class _Pieces:
     @property
     def middle_s(self) -> Array:
         """Middle of each from the start of the device's movement [s]."""
-        middle: Array = (self.start + self.n_samples / 2) / _RATE_HZ
-        return middle
+        return np.asarray((self.start + self.n_samples / 2) / _RATE_HZ, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +248,7 @@ def _search(pair: _Pair, pieces: _Pieces, max_offset_s: float, max_drift_ppm: fl
     n_lags = high - low + 1
     pieces = pieces.take(min(_MOST_PIECES, max(12, int(_MOST_CELLS / n_lags))))
     table = np.stack([_slide(pair, start, pieces.n_samples, low, high) for start in pieces.start])
+    table *= _distinct(table)[:, None]
     since_s = pieces.middle_s - pieces.middle_s.mean()
     step_ppm = 1e6 / (_RATE_HZ * max(float(np.abs(since_s).max()), 1.0))
     n_steps = math.ceil(max_drift_ppm / step_ppm)
@@ -281,6 +282,19 @@ def _stacked(table: Array, delay_s: Array) -> Array:
         else:
             total[-by:] += row[:by]
     return total / len(table)
+
+
+def _distinct(table: Array) -> Array:
+    """Return a weight of mean 1 for each piece (row): how far its best peak stands above those a few steps away.
+
+    A piece of steady walking fits at every step; one in which the devices were shaken fits at one offset alone.
+    """
+    stands = np.empty(len(table))
+    for number, row in enumerate(table):
+        place = int(row.argmax())
+        stands[number] = max(row[place] - _rival(row, place)[0], 0.0) + _LEAST_DISTINCT
+    stands /= stands.mean()
+    return stands
 
 
 def _rival(stack: Array, place: int) -> tuple[float, int]:
