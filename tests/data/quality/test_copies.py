@@ -86,9 +86,9 @@ def test_what_is_alike_but_plain_is_no_copy():
     rest = np.zeros((1000, 3), np.float32)
     rest[::100] = 1  # changes too seldom to be told from another
     wave = np.sin(np.arange(1000) / 5)[:, None].astype(np.float32) * np.ones(3, np.float32)
-    rhythm = np.round(np.tile(wave[:31], (40, 1))[:1000], 3)  # repeats itself, and overlaps itself when moved
+    rhythm = np.round(np.tile(wave[:62], (20, 1))[:1000], 3)  # repeats itself, and overlaps itself when moved
     assert measure_store(store_of(("s1", rest), ("s2", rest))).copies == ()
-    assert all(one.recording == one.other for one in measure_store(store_of(("s1", rhythm), ("s2", noise(1)))).copies)
+    assert measure_store(store_of(("s1", rhythm), ("s2", noise(1)))).copies == ()
 
 
 def test_many_copies_of_one_recording_are_each_named_and_shared():
@@ -122,6 +122,8 @@ def test_small_blocks_give_the_same_figures(make_store, monkeypatch):
             acc[290:520, 0] = 1.5
             acc[100:340] = np.nan
             gyr[700:1300] = np.nan
+        if subject == "s4":
+            acc[10:20, 1], acc[1500:1510, 1] = -30, -40  # only the lower level counts
         if subject == "s3":
             acc[800:1700] = make_acc["s1"][600:1500]
         make_acc[subject] = acc.copy()
@@ -135,6 +137,7 @@ def test_small_blocks_give_the_same_figures(make_store, monkeypatch):
     assert whole.copies[0].length_s == 18.0
     assert whole.signals[0].gaps.total_s == pytest.approx((230 - 0) / 50)
     assert whole.signals[1].channels[0].at_high > 10
+    assert (whole.signals[0].channels[1].low, whole.signals[0].channels[1].at_low) == (-40, 10)
     for one, other in zip(whole.signals, parts.signals, strict=True):  # gravity is judged from other runs
         one, other = (dataclasses.replace(figures, frames=(), rest=None) for figures in (one, other))
         assert one == other

@@ -50,10 +50,11 @@ def find_stretches(store: Store, signal: Signal, anchors: Anchors, shortest_s: f
     n_least = max(round(shortest_s * signal.rate_hz), anchors.n_rows)
     bits = store.array(signal.name)
     found = []
-    for first, second, at in _diagonals(rows[place], rows[other], spans, anchors.n_rows):
+    for first, second, at in _diagonals(rows[place], rows[other], spans):
         low, high = spans.common(first, second, at[1])
         for begin, end in _equal(bits, at[0], at[1], anchors.n_rows, low, high):
-            if end - begin >= n_least:
+            rhythm = first == second and end - begin > at[1]  # it overlaps itself when moved
+            if end - begin >= n_least and not rhythm:
                 a, b = spans.first[first], spans.first[second]
                 numbers = int(spans.number[first]), int(spans.number[second])
                 found.append(Stretch(signal.name, *numbers, int(begin - a), int(begin + at[1] - b), int(end - begin)))
@@ -108,7 +109,8 @@ def _pairs(
     differs = subject != subject[first]
     nobody = len(order)
     stranger = np.repeat(np.minimum.reduceat(np.where(differs, np.arange(nobody), nobody), start), size)
-    partner = np.where(differs | (stranger == nobody), first, stranger)
+    before = np.maximum(np.arange(nobody) - 1, first)  # of one subject alone: each with the one before it
+    partner = np.where(differs, first, np.where(stranger == nobody, before, stranger))
     use = partner != np.arange(nobody)
     pair = np.column_stack([order[use], order[partner[use]]])
     pair.sort(axis=1)
@@ -117,12 +119,10 @@ def _pairs(
 
 
 def _diagonals(
-    row: NDArray[np.int64], other: NDArray[np.int64], spans: _Spans, n_rows: int
+    row: NDArray[np.int64], other: NDArray[np.int64], spans: _Spans
 ) -> Iterator[tuple[int, int, tuple[NDArray[np.int64], int]]]:
     """Group pairs of rows by recordings and shift: (place of one, of the other, (rows of the one, shift))."""
     first, second, shift = spans.at(row), spans.at(other), other - row
-    use = (first != second) | (shift >= n_rows)  # a stretch that overlaps itself is a rhythm, not a copy
-    row, first, second, shift = row[use], first[use], second[use], shift[use]
     if not len(row):
         return
     order = np.lexsort((row, shift, second, first))

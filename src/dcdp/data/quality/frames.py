@@ -23,31 +23,31 @@ def frames_of(store: Store, signal: Signal, scan: Scan) -> tuple[FrameFigures, .
     Subjects do different things for different times, so directions are compared within each activity: the angle of a
     subject is the median, over activities, of the angle between its mean acceleration and that of the others.
     """
-    subjects = np.array([entry.subject for entry in store.recordings], np.str_)[scan.run_recordings]
+    names, code = np.unique([entry.subject for entry in store.recordings], return_inverse=True)
+    subjects = code[scan.run_recordings]
     mean = scan.runs.mean(axis=1, dtype=np.float64)
     usable = np.isfinite(mean).all(axis=1)
     classes = _classes(store, signal, scan)
-    directions: dict[int, dict[str, NDArray[np.float64]]] = {}
-    for code in np.unique(classes[classes >= 0]).tolist():
-        of_class = usable & (classes == code)
-        directions[code] = {
-            str(name): _unit(mean[of_class & (subjects == name)].mean(axis=0))
-            for name, n in zip(*np.unique(subjects[of_class], return_counts=True), strict=True) if n >= _FEWEST_RUNS
-        }  # fmt: skip
-    return tuple(_frame(str(name), subjects == name, usable, scan, mean, directions) for name in np.unique(subjects))
+    directions: dict[int, dict[int, NDArray[np.float64]]] = {}
+    for label in np.unique(classes[classes >= 0]).tolist():
+        of_class = usable & (classes == label)
+        shown, counts = np.unique(subjects[of_class], return_counts=True)
+        directions[label] = {
+            one: _unit(mean[of_class & (subjects == one)].mean(axis=0))
+            for one in shown[counts >= _FEWEST_RUNS].tolist()
+        }
+    frames = []
+    for one in np.unique(subjects).tolist():
+        own = subjects == one
+        rest = float(gravity_mps2(scan.runs[own].reshape(-1, 3)))
+        vectors = mean[own & usable]
+        direction = tuple(_unit(vectors.mean(axis=0)).tolist()) if len(vectors) else ()
+        angle_deg = _angle(one, directions)
+        frames.append(FrameFigures(str(names[one]), rest if np.isfinite(rest) else None, direction, angle_deg))
+    return tuple(frames)
 
 
-def _frame(
-    name: str, own: NDArray[np.bool_], usable: NDArray[np.bool_], scan: Scan, mean: NDArray[np.float64],
-    directions: dict[int, dict[str, NDArray[np.float64]]],
-) -> FrameFigures:  # fmt: skip
-    rest = float(gravity_mps2(scan.runs[own].reshape(-1, 3)))
-    vectors = mean[own & usable]
-    direction = tuple(_unit(vectors.mean(axis=0)).tolist()) if len(vectors) else ()
-    return FrameFigures(name, rest if np.isfinite(rest) else None, direction, _angle(name, directions))
-
-
-def _angle(name: str, directions: dict[int, dict[str, NDArray[np.float64]]]) -> float | None:
+def _angle(name: int, directions: dict[int, dict[int, NDArray[np.float64]]]) -> float | None:
     """Return the median angle to the others, over the activities that enough of them show [deg]."""
     angles = []
     for of_class in directions.values():

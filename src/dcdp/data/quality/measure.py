@@ -120,14 +120,11 @@ def _spread(sample: NDArray[np.float32]) -> tuple[tuple[float, ...], tuple[int, 
 
 def _stuck_on(store: Store, scan: Scan, place: int) -> dict[str, float]:
     """Return the subjects on whom a channel has one level throughout, with that level."""
-    subjects = np.array([entry.subject for entry in store.recordings], np.str_)
-    found = {}
-    for name in store.subjects:
-        own = subjects == name
-        low, high = np.fmin.reduce(scan.low[own, place]), np.fmax.reduce(scan.high[own, place])
-        if low == high:
-            found[name] = float(low)
-    return found
+    _, code = np.unique([entry.subject for entry in store.recordings], return_inverse=True)
+    low, high = (np.full(len(store.subjects), np.nan, np.float32) for _ in range(2))
+    np.fmin.at(low, code, scan.low[:, place])
+    np.fmax.at(high, code, scan.high[:, place])
+    return {store.subjects[i]: float(low[i]) for i in np.flatnonzero(low == high)}
 
 
 def _recordings(store: Store, spans: dict[str, tuple[Spans, list[Spans]]]) -> tuple[RecordingFigures, ...]:
@@ -246,16 +243,19 @@ class _GapArray:
         first = np.array([entry.rows.get(signal, (0, 0))[0] for entry in store.recordings], np.int64)
         rows = gaps[:, 1:] + first[gaps[:, 0], None]
         self._gaps = rows[np.argsort(rows[:, 0], kind="stable")]
+        self._measured = np.broadcast_to(np.float32(0), (self._n, 1))
 
     def __len__(self) -> int:
         return self._n
 
     def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        if not len(self._gaps):
+            return self._measured[rows]
         start, stop, _ = rows.indices(self._n)
         low = np.searchsorted(self._gaps[:, 1], start, side="right")
         high = np.searchsorted(self._gaps[:, 0], stop)
         if low >= high:
-            return np.broadcast_to(np.float32(0), (stop - start, 1))
+            return self._measured[rows]
         values = np.zeros((stop - start, 1), np.float32)
         for begin, end in np.clip(self._gaps[low:high], start, stop) - start:
             values[begin:end] = np.nan
