@@ -11,10 +11,14 @@ import pytest
 import torch
 from scipy import signal, stats
 
+from dcdp.bundle import Bundle, load_bundle, save_bundle
 from dcdp.errors import ConfigError
 from dcdp.models.branch import BranchEncoder
 from dcdp.models.network import NetworkConfig, build_network, resolve_network
 from dcdp.models.statistics import FURTHER_STATISTICS, STATISTICS, WindowStatistics
+from dcdp.records import LabelSet, Signal, SignalSpec
+from dcdp.settings import build, to_dict
+from dcdp.signals.windows import WindowConfig
 
 TINY = 1e-6
 SHAPES = [  # channels, triads, samples, rate [Hz]
@@ -262,3 +266,28 @@ def test_the_default_statistics_are_the_base():
     assert resolve_network(NetworkConfig()).statistics == "base"
     with pytest.raises(ConfigError, match=r"network\.statistics must be one of base, extended: got 'bass'"):
         resolve_network(replace(NetworkConfig(), statistics="bass"))
+
+
+def test_a_model_file_keeps_the_choice_and_one_without_it_means_the_base(make_layouts, make_inputs, tmp_path):
+    layouts = make_layouts(("residual", "dense"))
+    config = NetworkConfig("tiny", statistics="extended")
+    network = build_network(layouts, 3, config).eval()
+    spec = SignalSpec(
+        tuple(
+            Signal(name, modality, place, layout.rate_hz, tuple(f"{name}_{i}" for i in range(size)), "1")
+            for layout in layouts
+            for name, modality, place, size in zip(
+                layout.branch.signals, layout.modalities, layout.placements, layout.sizes, strict=True
+            )
+        )
+    )
+    branches = tuple(layout.branch for layout in layouts)
+    save_bundle(
+        tmp_path / "m.safetensors", Bundle(network, spec, branches, LabelSet(tuple("abc")), WindowConfig(), config)
+    )
+    loaded = load_bundle(tmp_path / "m.safetensors")
+    inputs, present = make_inputs(layouts, 4), torch.ones(4, 2, dtype=torch.bool)
+    assert torch.equal(loaded.network(inputs, present).joint, network(inputs, present).joint)
+    before = to_dict(resolve_network(NetworkConfig("tiny")))
+    del before["statistics"]  # as files had it before there was a choice
+    assert resolve_network(build(NetworkConfig, before)).statistics == "base"
