@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -307,3 +308,23 @@ def test_the_documentation_says_how_they_were_tested(name):
     assert data_set.tested_on == "made-up files in the documented format"
     module = __import__(f"dcdp.data.sets.{name}", fromlist=[name])
     assert re.search(r"Written from .*\n(.*\n)+\nDecisions\n---------\n- ", module.__doc__)
+
+
+@pytest.mark.parametrize(("name", "file"), [
+    ("motionsense", "motionsense.sha256.txt"), ("ucihar", "uci_har_inertial.git-blob-sha1.txt"),
+])
+def test_digests_are_those_of_the_published_hashes(name, file):
+    """The digest of a group, computed from the hashes of genuine files, without having these."""
+    published = Path(__file__).parents[3] / "shared" / "reference" / "hashes" / file
+    if not published.is_file():
+        pytest.skip(f"no published hashes at '{published}'")
+    data_set, groups = get_set(name), {}
+    for digest, path in map(str.split, published.read_text().splitlines()):
+        part = path.removesuffix(".txt").rpartition("_")[2]
+        path = path.replace("Signals/", f"{part}/Inertial Signals/")
+        if match := data_set.layout.pattern.search(path):
+            group = f"s{int(match['subject']):02d}" if name == "motionsense" else match["part"]
+            groups.setdefault(group, []).append(f"{match.group()}\0{digest}\n")
+    assert sum(map(len, groups.values())) == {"motionsense": 360, "ucihar": 12}[name]
+    found = {group: hashlib.sha256("".join(sorted(lines)).encode()).hexdigest() for group, lines in groups.items()}
+    assert found == data_set.digests

@@ -113,8 +113,9 @@ def require_header(path: str, data: bytes, columns: Sequence[str], line: int = 1
     FormatError
         Naming file, line and the first column that differs.
     """
-    text = data.split(b"\n", line)[line - 1].decode("utf-8", errors="replace") if data.count(b"\n") >= line else ""
-    found = [name.strip().strip('"') for name in text.split(",")]
+    lines = data.split(b"\n", line)
+    text = lines[line - 1].decode("utf-8-sig", errors="replace") if len(lines) > line else ""
+    found = [name.strip().strip('"') for name in text.split(",")] if text else []
     for number, name in enumerate(columns):
         if name and (number >= len(found) or found[number].lower() != name.lower()):
             got = f"'{found[number][:40]}'" if number < len(found) else "nothing"
