@@ -44,17 +44,24 @@ def list_all(*, data: Path | None = None, cache: Path | None = None) -> None:
         print_lines("", f"Not run on their real files: {', '.join(untried)} (see dcdp data info NAME).")
 
 
-def info(name: str, /) -> None:
+def info(name: str, /, *, cache: Path | None = None) -> None:
     """Describe a data set: sensors, activities, source, terms.
 
     Parameters
     ----------
     name
-        Data set (see dcdp data list).
+        Data set (see dcdp data list), or the TOML description of your own recordings or the folder that holds it.
+    cache
+        Folder for parsed recordings.
     """
     from dcdp.cli.summary import print_lines, print_table
-    from dcdp.data import get_set
+    from dcdp.data import get_set, list_sets
 
+    if name not in (SYNTHETIC, *list_sets()) and (name.lower().endswith(".toml") or Path(name).is_dir()):
+        from dcdp.cli.own import import_own, print_own
+
+        print_own(import_own(name, cache))
+        return
     if name == SYNTHETIC:
         from dcdp.data.synthetic.activities import ACTIVITIES
 

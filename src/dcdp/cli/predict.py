@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
-def predict(bundle: Path, file: Path, /, *, rate_hz: float | None = None, out: Path | None = None) -> None:
+def predict(
+    bundle: Path,
+    file: Path,
+    /,
+    *,
+    rate_hz: float | None = None,
+    like: Path | None = None,
+    recording: str = "",
+    out: Path | None = None,
+) -> None:
     """Name the activities in a recording.
 
     Parameters
@@ -20,16 +29,21 @@ def predict(bundle: Path, file: Path, /, *, rate_hz: float | None = None, out: P
         Model file that dcdp train wrote.
     file
         Recording as CSV, TSV or Parquet: a column for each channel (see dcdp info BUNDLE), perhaps with a unit,
-        such as "waist_acc_x [g]"; and time_s [s].
+        such as "waist_acc_x [g]"; and time_s [s]. Or an export of a phone recorder (see dcdp data show). Or the TOML
+        description of your own recordings (see dcdp data describe), or the folder that holds it.
     rate_hz
         Sampling rate of the file [Hz], if it has no column time_s.
+    like
+        TOML description of recordings that this file, or the files in this folder, are like.
+    recording
+        Name of the recording, where FILE describes several.
     out
         Also write one row for each window to this CSV file.
     """
     from dcdp.cli.summary import print_lines, print_table
     from dcdp.prediction import predict_file
 
-    prediction = predict_file(bundle, file, rate_hz)
+    prediction = predict_file(bundle, file, rate_hz, like=like, recording=recording)
     rows = [
         [bout.label, float(bout.start_s), float(bout.stop_s), float(bout.stop_s - bout.start_s)]
         for bout in prediction.bouts

@@ -42,7 +42,8 @@ def train(
     Parameters
     ----------
     name
-        Data set (see dcdp data list), or synthetic for the built-in body.
+        Data set (see dcdp data list), synthetic for the built-in body, or the TOML description of your own recordings
+        (see dcdp data describe) or the folder that holds it.
     data
         Folder with the archives, or with the unpacked data set.
     split
@@ -78,11 +79,16 @@ def train(
     cache
         Folder for parsed recordings.
     """
-    run = out or Path("runs") / f"{name}-{split}-s{seed}"
+    from dcdp.cli.own import import_own, print_import, run_name
+
+    called = run_name(name)
+    run = out or Path("runs") / f"{called}-{split}-s{seed}"
     if workers < 1:
         raise ConfigError("workers must be 1 or more", workers, "Give the number of folds to train at a time.")
     refuse_existing(run, resume=resume, force=force)
-    settled = resolve_config(name, config, settings or [])
+    settled = resolve_config(called, config, settings or [])
+    if called != name:  # read before torch is: what is wrong with a file is told at once
+        print_import(import_own(name, cache, settled.windows.gap_s))
 
     from rich.console import Console
 

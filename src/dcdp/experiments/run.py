@@ -140,7 +140,7 @@ def evaluate_run(
     folds = tuple(Split.from_facts(result["split"]["name"], facts) for facts in result["split"]["folds"])
     verify = result["config"].get("verified", True)
     with _progress(console) as bar:
-        source = _load(result["data"], data_dir, cache, verify, config, bar)
+        source = _load(result["config"].get("described", result["data"]), data_dir, cache, verify, config, bar)
         windows = cut_windows(source.store, config.windows)
         scores = {}
         for fold in _track(folds, bar, "testing"):
@@ -331,7 +331,7 @@ def _assemble(
     labels = prepared.windows.label_set
     seconds = {key: sum(r["seconds"][key] for r in results.values()) for key in ("train", "evaluate")}
     parts = {
-        "data": request.data,
+        "data": prepared.source.name,
         "method": "dcdp",
         "seed": request.seed,
         "split": {"name": request.split, "folds": [fold.facts() for fold in prepared.folds]},
@@ -339,7 +339,7 @@ def _assemble(
             "passed": all(r["leak_audit"]["passed"] for r in results.values()),
             "folds": {name: r["leak_audit"] for name, r in results.items()},
         },
-        "config": to_dict(config) | {"verified": request.verify},
+        "config": to_dict(config) | {"verified": request.verify} | _described(prepared.source),
         "seconds": {"total": total_s, **seconds},
         "labels": list(labels.names),
         "null_label": labels.null_label,
@@ -351,6 +351,11 @@ def _assemble(
     if request.peers:
         parts["peers"] = {peer: _pool_peer(peer, results, labels.names) for peer in request.peers}
     return assemble_result(parts, _device(request.device))
+
+
+def _described(source: DataSource) -> dict[str, str]:
+    """Return where the description of one's own recordings lies, to find them again."""
+    return {} if source.described is None else {"described": str(source.described)}
 
 
 def _pool_peer(name: str, results: dict[str, dict[str, Any]], labels: Sequence[str]) -> dict[str, Any]:

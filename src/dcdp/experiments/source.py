@@ -31,12 +31,15 @@ class DataSource:
         The declared branches.
     official
         The declared split, by part, if there is one: subjects, or (subject, session) pairs.
+    described
+        The description of one's own recordings.
     """
 
     name: str
     store: Store
     branches: tuple[Branch, ...]
     official: Mapping[str, tuple[str | tuple[str, str], ...]] | None = None
+    described: Path | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -96,10 +99,10 @@ def load(
     DataError
         If recordings break a rule that their description does not lift.
     """
-    own = next((place for place in (data, name) if place is not None and is_description(place)), None)
-    if own is not None and (is_description(name) or name not in ("synthetic", *list_sets())):
-        return _load_own(own, Path(cache) if cache else None, gap_s, progress)
     name = str(name)
+    if name not in ("synthetic", *list_sets()) and (is_description(name) or Path(name).is_dir()):
+        place = data if data is not None and is_description(data) else name
+        return _load_own(place, Path(cache) if cache else None, gap_s, progress)
     if name == "synthetic":
         made = synthetic_body(body or BodyConfig())
         return DataSource(name, memory_store(made.spec, made.labels, made.recordings, gap_s), made.branches)
@@ -121,4 +124,5 @@ def _load_own(path: str | Path, cache: Path | None, gap_s: float, progress: Prog
     if split is not None:
         official = {"train": split.train, "validation": split.validation, "test": split.test}
         official = {part: people for part, people in official.items() if people}
-    return DataSource(described.name, own.store, described.branches or default_branches(own.store.spec), official)
+    return DataSource(described.name, own.store, described.branches or default_branches(own.store.spec), official,
+                      described.path.resolve())

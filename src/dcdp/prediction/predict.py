@@ -53,7 +53,14 @@ class Prediction:
     notes: tuple[str, ...]
 
 
-def predict_file(bundle: str | Path, file: str | Path, rate_hz: float | None = None) -> Prediction:
+def predict_file(
+    bundle: str | Path,
+    file: str | Path,
+    rate_hz: float | None = None,
+    *,
+    like: str | Path | None = None,
+    recording: str = "",
+) -> Prediction:
     """Name the activities in a file.
 
     Parameters
@@ -62,9 +69,14 @@ def predict_file(bundle: str | Path, file: str | Path, rate_hz: float | None = N
         Model file.
     file
         CSV, TSV or Parquet: a column for each channel, named as in the bundle, maybe with a unit
-        (``waist_acc_x [g]``), and ``time_s`` [s].
+        (``waist_acc_x [g]``), and ``time_s`` [s]. Or what a phone recorder wrote (see ``dcdp data show``). Or a
+        description of one's own recordings, or a folder that holds its ``dcdp.toml``.
     rate_hz
         Rate of the rows, if there is no ``time_s`` [Hz].
+    like
+        Description whose files this one, or those in this folder, are like.
+    recording
+        Which recording of a description.
 
     Raises
     ------
@@ -80,8 +92,8 @@ def predict_file(bundle: str | Path, file: str | Path, rate_hz: float | None = N
         If it is shorter than a window, or has gaps everywhere.
     """
     model = load_bundle(bundle)
-    recording, notes = read_recording(Path(file), model, rate_hz)
-    prediction = predict_recording(model, recording)
+    read, notes = read_recording(Path(file), model, rate_hz, like=like, name=recording)
+    prediction = predict_recording(model, read)
     return replace(prediction, notes=tuple(dict.fromkeys((*notes, *prediction.notes))))
 
 

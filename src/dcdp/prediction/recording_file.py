@@ -1,4 +1,4 @@
-"""Read a table as a recording in its own units and rates."""
+"""Read a table, what a recorder wrote, or described files, as a recording in its own units and rates."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.bundle import Bundle
-from dcdp.data.tables import column_names, read_columns
+from dcdp.data.own import is_description, read_like, read_named
+from dcdp.data.readers import read_capture, recognise
+from dcdp.data.tables import SUFFIXES, column_names, read_columns
 from dcdp.errors import ConfigError, DataError, FormatError, MismatchError
 from dcdp.prediction.fitting import whole_branches
 from dcdp.records import Recording, Signal, Track
-from dcdp.signals.clock import on_clock, sampling_rate
+from dcdp.signals.clock import on_clock, regularise, sampling_rate
 
 __all__ = ["TIME", "read_recording"]
 
@@ -36,7 +38,9 @@ class _Column:
     unit: str | None
 
 
-def read_recording(path: Path, bundle: Bundle, rate_hz: float | None = None) -> tuple[Recording, tuple[str, ...]]:
+def read_recording(
+    path: Path, bundle: Bundle, rate_hz: float | None = None, *, like: str | Path | None = None, name: str = ""
+) -> tuple[Recording, tuple[str, ...]]:
     """Read the signals that the branches of a bundle can use.
 
     Each signal gets the unit that its columns declare (``waist_acc_x [g]``; that of the bundle if none) and the rate
@@ -45,11 +49,16 @@ def read_recording(path: Path, bundle: Bundle, rate_hz: float | None = None) -> 
     Parameters
     ----------
     path
-        CSV, TSV or Parquet, with a column for each channel.
+        CSV, TSV, Parquet or Feather, with a column for each channel; or a description, a file like those of one, or
+        what a recorder wrote.
     bundle
         Names the channels.
     rate_hz
         Rate of the rows, if there is no column ``time_s`` [Hz].
+    like
+        Description of files like this one.
+    name
+        Recording of a description.
 
     Returns
     -------
@@ -65,6 +74,13 @@ def read_recording(path: Path, bundle: Bundle, rate_hz: float | None = None) -> 
     MismatchError
         If channels are missing, or a rate contradicts the times.
     """
+    if like is not None or is_description(path):
+        recording = read_named(path, name) if like is None else read_like(path, like)
+        return recording, _told(recording)
+    if name:
+        raise ConfigError("only a description has named recordings", f"'{name}' of '{path}'", "Give its TOML file.")
+    if path.suffix.lower() not in SUFFIXES and (path.is_file() or path.is_dir()) and recognise(path):
+        return _read_capture(path)
     known = {TIME, *(channel for signal in bundle.spec for channel in signal.channels)}
     columns = _columns(path, column_names(path), known)
     if rate_hz is not None and not 0 < rate_hz < np.inf:
@@ -90,6 +106,21 @@ def read_recording(path: Path, bundle: Bundle, rate_hz: float | None = None) -> 
     if not tracks:
         raise DataError("a recording must hold values", f"'{path}' without", "Fill the columns of its channels.")
     return Recording(path.stem, path.stem, "1", tuple(tracks)), (*notes, *_unused(columns, known))
+
+
+def _read_capture(path: Path) -> tuple[Recording, tuple[str, ...]]:
+    """Read what a recorder wrote, with the names of signals that it has without a description."""
+    capture = read_capture(path)
+    origin_s = min(float(stream.times_s.min()) for stream in capture.streams)
+    made = [regularise(stream, origin_s=origin_s) for stream in capture.streams if len(stream.times_s) > 1]
+    notes = (*capture.notes, *(note for _, said in made for note in said))
+    recording = Recording(path.stem, path.stem, "1", tuple(track for track, _ in made), notes=notes)
+    return recording, _told(recording)
+
+
+def _told(recording: Recording) -> tuple[str, ...]:
+    """Return the notes of a recording as sentences, once each."""
+    return tuple(dict.fromkeys(f"{note.signal}: {note.text}" if note.signal else note.text for note in recording.notes))
 
 
 def _columns(path: Path, header: Sequence[str], known: Collection[str]) -> dict[str, _Column]:

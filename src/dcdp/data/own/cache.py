@@ -159,7 +159,8 @@ def _require_split(description: Description) -> None:
     for one, other in ((0, 1), (0, 2), (1, 2)) if parts else ():
         shared = sorted(parts[one] & parts[other])
         if shared:
-            raise ConfigError("the parts of [split] must not share a person", ", ".join(shared), f"Correct [split] in '{description.path}'.")
+            raise ConfigError("the parts of [split] must not share a person", ", ".join(shared),
+                              f"Correct [split] in '{description.path}'.")
 
 
 def _unique() -> Callable[[Recording], Recording]:

@@ -451,7 +451,8 @@ def _fits(kind: type[Any], mapping: Any) -> bool:
 def _load_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingError("the description must exist", f"'{path}'",
-                           "Write a first draft of one with: dcdp data describe FOLDER.")
+                           "Check the path (--data says where it lies now), or write a draft with: dcdp data describe "
+                           "FOLDER.")
     if path.stat().st_size > _MAX_TOML_BYTES:
         raise FormatError(f"a description may have at most {_MAX_TOML_BYTES} bytes", f"{path.stat().st_size} in "
                           f"'{path}'", "It names recordings and does not hold them.")
