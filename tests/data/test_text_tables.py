@@ -40,6 +40,7 @@ def test_stray_blanks_are_accepted():
         (b"1 2 3\n\n4 5 6\n", r"3 fields: got 0 in 'b' line 2"),
         (b"1 2 3\n4 five 6\n", r"got 'five' in 'b' line 2, field y"),
         (b"1 2 3\n4 5 -inf\n", r"got '-inf' in 'b' line 2, field z"),
+        (b"1 2 3\n4 5 1e31\n", r"got '1e31' in 'b' line 2, field z"),
         (b'1 2 3\n4 "5" 6\n', r"got '\"5\"' in 'b' line 2, field y"),
         (b"1,2,3\n", r"3 fields: got 1 in 'b' line 1"),
         (b"\xff\xfe\x00 2 3\n", r"in 'b' line 1, field x"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dcdp.data.text import parse_table
+from dcdp.data.text import LARGEST, parse_table
 from dcdp.errors import FormatError
 
 __all__ = ["parse_labelled", "require_header"]
@@ -44,8 +44,8 @@ def parse_labelled(
     Raises
     ------
     FormatError
-        Naming file and line: a wrong number of fields, text in a number, an infinite number, a label that is not
-        known, an empty file.
+        Naming file and line: a wrong number of fields, text in a number, an infinite or absurd number, a label that
+        is not known, an empty file.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def _parse_fast(
         return None
     table = np.ascontiguousarray(frame.to_numpy())  # null becomes NaN
     n_lines = body.count(b"\n") + (not body.endswith(b"\n"))
-    return None if len(table) != n_lines or np.isinf(table).any() else table
+    return None if len(table) != n_lines or (np.abs(table) > LARGEST).any() else table
 
 
 def _encoded(

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from dcdp.errors import FormatError
 
-__all__ = ["parse_table"]
+__all__ = ["LARGEST", "parse_table"]
+
+LARGEST = 1e30
+"""A number beyond is damage, like an infinite one: recordings are kept as float32."""
 
 
 def parse_table(
@@ -38,7 +41,7 @@ def parse_table(
     Raises
     ------
     FormatError
-        Naming file and line: a wrong number of fields, text in a number, an infinite number, an empty file.
+        Naming file and line: a wrong number of fields, text in a number, an infinite or absurd number, an empty file.
     """
     if header_lines:
         files = [(path, _below(data, header_lines)) for path, data in files]
@@ -73,7 +76,7 @@ def _parse_fast(files: Sequence[tuple[str, bytes]], separator: str, n_columns: i
     if any(column.null_count() for column in frame.iter_columns()):
         return None
     table = np.ascontiguousarray(frame.to_numpy())
-    return None if np.isinf(table).any() else table
+    return None if (np.abs(table) > LARGEST).any() else table
 
 
 def _parse_lines(
@@ -100,7 +103,7 @@ def _parse_number(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.inf
-    if math.isinf(value):
+    if abs(value) > LARGEST:
         raise FormatError("a field must be a finite number or nan", f"'{text[:40]}' in {where}",
                           "The file is damaged: fetch it again.")
     return value
