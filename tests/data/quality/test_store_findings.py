@@ -9,6 +9,7 @@ from dcdp.data import check_store, memory_store, require_trainable
 from dcdp.data.quality import judge, measure_store, note_table, verdict
 from dcdp.errors import DataError
 from dcdp.records import Note, Recording, Segment, Signal, SignalSpec, Track
+from dcdp.signals.windows import WindowConfig, cut_windows
 
 from .conftest import ACC, GYR, LABELS, PEOPLE, SPEC, make_recording, noise
 
@@ -78,6 +79,24 @@ def test_one_subject_who_lost_much(make_store):
     assert ("warning", "wrist_gyr of s1", "35% missing") in facts(store)
 
 
+def test_no_subject_is_named_where_all_lost_much(make_store):
+    found = facts(make_store(lambda _s, _a, gyr: gyr[100:410].fill(np.nan)))
+    assert found == [("warning", "wrist_gyr", "30.00% missing")]
+
+
+def test_windows_are_those_that_training_cuts(make_store):
+    def change(subject, acc, gyr):
+        if subject in ("s2", "s4"):
+            acc[100:400] = np.nan
+            gyr[200:500] = np.nan
+
+    store = make_store(change)
+    windows = cut_windows(store, WindowConfig())
+    counts = [[int(((windows.subject == who) & (windows.label == k)).sum()) for k in (0, 1)] for who in PEOPLE]
+    assert [list(row) for row in measure_store(store).coverage.windows] == counts
+    assert counts[1] != counts[0]
+
+
 def test_a_channel_and_a_signal_that_were_never_measured(make_store):
     store = make_store(lambda _s, _a, gyr: gyr[:, 2].fill(np.nan))
     assert [found[:2] for found in facts(store) if found[0] == "error"] == [("error", "wrist_gyr_z")]
@@ -110,8 +129,9 @@ def test_labels(make_store):
         ("error", "the whole set", "the null class only"),
         ("warning", "the whole set", "none of sit, walk"),
     ]
-    with pytest.raises(DataError, match="recordings must have labels: got the null class only in the whole set"):
-        require_trainable(make_store(labels=()))
+    for labels in ((), ("null", "null")):
+        with pytest.raises(DataError, match="recordings must have labels: got the null class only in the whole set"):
+            require_trainable(make_store(labels=labels))
     found = facts(make_store(labels=("sit", "null", "null")))
     assert ("warning", "the whole set", "none of walk") in found
     assert ("note", "the whole set", "30.0%") in found
@@ -245,6 +265,31 @@ def test_one_subject_who_wears_the_sensor_upside_down(make_store):
     (odd,) = check_store(make_store(change))
     assert (odd.severity, odd.where) == ("note", "wrist_acc of s4")
     assert odd.value.startswith("180 degrees away")
+
+
+def angles(store):
+    return {frame.subject: frame.angle_deg for frame in measure_store(store).signals[0].frames}
+
+
+def test_one_turned_sensor_does_not_turn_the_others(make_store):
+    assert max(angles(make_store()).values()) < 5
+    turned = angles(make_store(lambda who, acc, _g: np.copyto(acc, np.roll(acc, 1, axis=1)) if who == "s4" else None))
+    assert turned.pop("s4") == pytest.approx(90, abs=3)
+    assert max(turned.values()) < 5
+
+
+def test_postures_are_compared_within_an_activity():
+    def lying(i, n_upright):
+        acc = noise(i) * np.float32(0.1)
+        acc[:n_upright, 2] += 9.8
+        acc[n_upright:, 0] += 9.8
+        return acc
+
+    store = memory_store(SPEC, LABELS, [
+        make_recording(i, f"s{i}", lying(i, n), 20 * noise(i + 50), labels)
+        for i, (n, labels) in enumerate([(500, ("sit", "walk"))] * 4 + [(0, ("walk", "walk"))])
+    ])  # fmt: skip
+    assert max(angles(store).values()) < 8  # s4 shows only what the others show for half of the time
 
 
 def test_a_sensor_that_sits_loosely_on_everyone_is_no_finding(make_store):
