@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from dcdp.errors import ConfigError, DataError, FormatError
 from dcdp.records import Note, Signal, Stream, Track
+from dcdp.signals.batches import in_batches, repeats, spread_batches
 from dcdp.signals.resample import resample
+from dcdp.signals.tidy import part_of_rows, require_finite_times, tidy_times
 
 __all__ = ["on_clock", "regularise", "sampling_rate", "tidy_times"]
 
@@ -22,112 +24,8 @@ _SPARSEST = 0.05
 _ALWAYS_SAMPLES = 2**20  # a clock this long is made however little of it was recorded: 3 h at 100 Hz
 _STRAY_SHARE = 0.01
 
-_SET_BACK_ROWS = 16
-_SET_BACK_S = 1.0
-
 _BRIDGED_PERIODS = 3.0  # two lost samples in a row are interpolated, three are a gap
 _TOLD_JITTER = 0.01
-
-_BATCHES = 4
-_BATCH_STEP = 4.0
-_CALL_S = 1e-3  # rows handed over in one go are stamped closer together than any sensor of the body samples
-
-
-def tidy_times(
-    times_s: NDArray[np.float64], values: NDArray[np.float64], signal: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[Note, ...]]:
-    """Sort rows by time, and keep one row for each time.
-
-    Parameters
-    ----------
-    times_s
-        (N,) [s].
-    values
-        (N, C), NaN where nothing was measured.
-    signal
-        Name for the notes.
-
-    Returns
-    -------
-    times_s, values, notes
-        Strictly increasing times (M,), M <= N, the values (M, C), and a note of kind ``out_of_order`` and
-        ``duplicate_times`` where there were such rows. Of rows with equal times the first in the file stays; its
-        missing cells are taken from the next that has them.
-
-    Raises
-    ------
-    FormatError
-        If a time is not finite, or the clock was set back: 16 rows or more, over a second or more, have times among
-        those of rows before them, so that sorting would shuffle two stretches into one.
-
-    Examples
-    --------
-    >>> values = np.array([[0.0], [2.0], [1.0], [9.0]])
-    >>> times_s, values, notes = tidy_times(np.array([0.0, 2.0, 1.0, 1.0]), values, "hr")
-    >>> times_s.tolist(), values.ravel().tolist()
-    ([0.0, 1.0, 2.0], [0.0, 1.0, 2.0])
-    >>> [note.text for note in notes]
-    ['2 of 4 rows (50 %) were out of order and were sorted by time', '1 of 4 rows (25 %) had the time of another']
-    """
-    _require_finite(times_s, signal)
-    n_late = int((times_s < np.maximum.accumulate(times_s)).sum()) if len(times_s) else 0
-    notes = []
-    if n_late:
-        _refuse_set_back(times_s, signal)
-        order = np.argsort(times_s, kind="stable")
-        times_s, values = times_s[order], values[order]
-        told = f"{_part(n_late, len(times_s))} were out of order and were sorted by time"
-        notes.append(Note("out_of_order", signal, float(n_late), "rows", told))
-    first = np.diff(times_s, prepend=-np.inf) > 0
-    n_twins = int((~first).sum())
-    if n_twins:
-        told = f"{_part(n_twins, len(times_s))} had the time of another"
-        notes.append(Note("duplicate_times", signal, float(n_twins), "rows", told))
-        values = _merged(values, np.cumsum(first) - 1)
-        times_s = times_s[first]
-    return times_s, values, tuple(notes)
-
-
-def _require_finite(times_s: NDArray[np.float64], signal: str) -> None:
-    wrong = ~np.isfinite(times_s)
-    if wrong.any():
-        raise FormatError(
-            f"the times of '{signal}' must be finite",
-            f"{_part(int(wrong.sum()), len(times_s))} without, the first is row {int(wrong.argmax()) + 1}",
-            "Drop these rows, or fill in their times.",
-        )
-
-
-def _merged(values: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return for each group of consecutive rows and each channel the first value that is not missing."""
-    merged = np.full((int(group[-1]) + 1, values.shape[1]), np.nan)
-    for channel, column in enumerate(values.T):
-        rows = np.flatnonzero(~np.isnan(column))[::-1]  # written backwards, so that the first of a group comes last
-        merged[group[rows], channel] = column[rows]
-    return merged
-
-
-def _refuse_set_back(times_s: NDArray[np.float64], signal: str) -> None:
-    """Raise if a run of increasing times lies, row by row, among times that were there before it.
-
-    Late rows and blocks in the wrong order fill holes; a clock that was set back runs through known time again.
-    """
-    _, place = np.unique(times_s, return_inverse=True)
-    start = np.flatnonzero(np.diff(times_s, prepend=-np.inf) < 0)
-    late = times_s < np.maximum.accumulate(times_s)
-    stop = np.append(start[1:], len(times_s))
-    n_late = np.add.reduceat(late, start, dtype=np.int64)  # the late rows of a run are its first
-    n_late = np.minimum(n_late, stop - start)
-    last = start + n_late - 1
-    n_foreign = place[last] - place[start] + 1 - n_late
-    back = (n_late >= _SET_BACK_ROWS) & (n_foreign >= _SET_BACK_ROWS) & (times_s[last] - times_s[start] >= _SET_BACK_S)
-    if back.any():
-        row = int(start[back.argmax()])
-        raise FormatError(
-            f"the clock of '{signal}' must not be set back",
-            f"{times_s[row]:.10g} s after {times_s[:row].max():.10g} s in row {row + 1}",
-            "Split the recording at that row, or correct its times.",
-        )
 
 
 def sampling_rate(times_s: NDArray[np.float64], nominal_hz: float | None = None) -> float:
@@ -221,11 +119,36 @@ def on_clock(
     max_gap_samples = _GAP_SAMPLES if max_gap_s is None else max_gap_s * rate_hz
     clock = np.arange(int(np.floor(place[-1])) + 1, dtype=np.float64)
     before = np.searchsorted(place, clock, side="right") - 1
-    in_gap = (np.diff(place, append=np.inf)[before] > max_gap_samples) & (clock > place[before]) | (before < 0)
-    result = np.stack([np.interp(clock, place, channel) for channel in values.T], axis=1)
-    result[in_gap] = np.nan
+    result = np.where(before[:, None] >= 0, values[before], np.nan)
+    moved = np.flatnonzero((before >= 0) & (clock > place[before]))
+    result[moved] = _between(place, values, clock[moved], before[moved], max_gap_samples)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and counts as missing
         return result.astype(np.float32)
+
+
+def _between(
+    place: NDArray[np.float64],
+    values: NDArray[np.float64],
+    clock: NDArray[np.float64],
+    before: NDArray[np.int64],
+    max_gap: float,
+) -> NDArray[np.float64]:
+    """Interpolate by cubic pieces whose slope at a sample is that of the parabola through it and its neighbours.
+
+    A straight line would take 7 % off a movement of 6 Hz sampled at 50 Hz, where a tick is halfway. Beside a gap
+    the slope is that of the one known side.
+    """
+    step = np.diff(place)[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        rise = np.where(step <= max_gap, np.diff(values, axis=0) / step, np.nan)
+        slope = np.concatenate([rise[:1], (step[1:] * rise[:-1] + step[:-1] * rise[1:]) / (step[1:] + step[:-1]),
+                                rise[-1:]])  # fmt: skip
+        slope[:-1] = np.where(np.isnan(slope[:-1]), rise, slope[:-1])
+        slope[1:] = np.where(np.isnan(slope[1:]), rise, slope[1:])
+        share = ((clock - place[before])[:, None]) / step[before]
+        first, last, mean = slope[before], slope[before + 1], rise[before]
+        bend = 3 * mean - 2 * first - last + share * (first + last - 2 * mean)
+        return np.asarray(values[before] + share * step[before] * (first + share * bend), np.float64)
 
 
 def _too_long(n_periods: float, n_samples: int) -> bool:
@@ -309,14 +232,17 @@ def regularise(
 
 def _read_rows(stream: Stream, wanted_hz: float | None) -> _Rows:
     """Tidy a stream and find its rate."""
-    _require_finite(stream.times_s, stream.name)
+    require_finite_times(stream.times_s, stream.name)
     filled = np.flatnonzero(~np.isnan(stream.values).all(axis=1))
     times_s, values = stream.times_s[filled], stream.values[filled]
     if not len(times_s):
         raise DataError(f"'{stream.name}' must hold values", f"none in {len(stream.times_s)} rows", "Leave it out.")
     nominal_hz = stream.rate_hz
-    if _in_batches(np.diff(np.sort(times_s)), nominal_hz) and not _repeats(times_s, values):
-        return _spread_batches(times_s, values, stream)
+    if in_batches(np.diff(np.sort(times_s)), nominal_hz) and not repeats(times_s, values):
+        # Tidied for the notes, and to refuse a clock that was set back; rows of one time are kept here.
+        told = tuple(note for note in tidy_times(times_s, values, stream.name)[2] if note.kind == "out_of_order")
+        times_s, values, batch_hz, note = spread_batches(times_s, values, stream.name)
+        return _Rows(times_s, values, _likely_rate(batch_hz, nominal_hz), (*told, note))
     times_s, values, notes = tidy_times(times_s, values, stream.name)
     if len(times_s) == 1:
         rate = nominal_hz or wanted_hz
@@ -331,53 +257,6 @@ def _read_rows(stream: Stream, wanted_hz: float | None) -> _Rows:
     return _Rows(times_s, values, rate, notes)
 
 
-def _in_batches(steps: NDArray[np.float64], nominal_hz: float | None) -> bool:
-    """Say whether most of the time passes between batches of rows that share nearly one time."""
-    if len(steps) < 2 * _BATCHES:
-        return False
-    inner = float(np.quantile(steps, 0.25))
-    between = steps[steps > max(_BATCH_STEP * inner, 1e-9)]
-    if len(between) < _BATCHES or between.sum() < 0.5 * steps.sum() or len(between) > 0.5 * len(steps) + 1:
-        return False
-    if nominal_hz is None:
-        return inner < _CALL_S
-    rate_hz = len(steps) / np.minimum(between, 3 * np.median(between)).sum()
-    return bool(inner * nominal_hz < 0.5 and abs(rate_hz / nominal_hz - 1) < 0.25)
-
-
-def _repeats(times_s: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
-    """Say whether most rows with the time of another are copies of it."""
-    order = np.argsort(times_s, kind="stable")
-    twin = np.flatnonzero(np.diff(times_s[order]) == 0)
-    same = (values[order[twin]] == values[order[twin + 1]]) | np.isnan(values[order[twin]])
-    return bool(len(twin) and same.all(axis=1).mean() > 0.5)
-
-
-def _spread_batches(times_s: NDArray[np.float64], values: NDArray[np.float64], stream: Stream) -> _Rows:
-    """Give rows that were stamped in batches the times of an even rate.
-
-    A straight line in the row number is fitted to the stamps of each stretch without a gap, with one slope for all.
-    """
-    order = np.argsort(times_s, kind="stable")
-    times_s, values = times_s[order], values[order]
-    steps = np.diff(times_s)
-    between = np.median(steps[steps > max(_BATCH_STEP * np.quantile(steps, 0.25), 1e-9)])
-    start = np.concatenate([[0], np.flatnonzero(steps > 1.8 * between) + 1])
-    n_rows = np.diff(start, append=len(times_s))
-    row = np.arange(len(times_s)) - np.repeat(start + (n_rows - 1) / 2, n_rows)
-    centre_s = np.repeat(np.add.reduceat(times_s - times_s[0], start) / n_rows, n_rows)
-    period_s = float((row * (times_s - times_s[0] - centre_s)).sum() / (row**2).sum())
-    rate_hz = _likely_rate(1 / period_s, stream.rate_hz)
-    spread_s = times_s[0] + centre_s + row * period_s
-    text = (
-        f"rows were stamped in batches about {between:.3g} s apart and were spread evenly at {1 / period_s:.5g} Hz; "
-        f"their times are sure to within a batch"
-    )
-    note = Note("bursts", stream.name, float(between), "s", text)
-    order = np.argsort(spread_s, kind="stable")
-    return _Rows(spread_s[order], values[order], rate_hz, (note,))
-
-
 def _without_strays(rows: _Rows, signal: str) -> _Rows:
     """Leave out a few rows with times far from all others, if with them the clock would be too long."""
     if not _too_long((rows.times_s[-1] - rows.times_s[0]) * rows.rate_hz, len(rows.times_s)):
@@ -389,7 +268,7 @@ def _without_strays(rows: _Rows, signal: str) -> _Rows:
     if n_stray > _STRAY_SHARE * len(rows.times_s):
         _refuse_length(rows.times_s, rows.rate_hz)
     kept = slice(edges[most], edges[most] + n_rows[most])
-    told = f"{_part(n_stray, len(rows.times_s))} had times far from all others and were left out"
+    told = f"{part_of_rows(n_stray, len(rows.times_s))} had times far from all others and were left out"
     note = Note("stray_times", signal, float(n_stray), "rows", told)
     return _Rows(rows.times_s[kept], rows.values[kept], rows.rate_hz, (*rows.notes, note))
 
@@ -417,7 +296,3 @@ def _timing_notes(rows: _Rows, stream: Stream, max_gap_s: float) -> list[Note]:
         )
         notes.append(Note("gap", name, lost_s, "s", told))
     return notes
-
-
-def _part(n: int, of: int) -> str:
-    return f"{n} of {of} rows ({100 * n / of:.3g} %)"

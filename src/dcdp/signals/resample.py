@@ -57,8 +57,8 @@ class CausalResampler:
     """Resample a stream chunk by chunk, with the filter of `resample`.
 
     Sample k of what comes out belongs to the time ``k / to_hz`` after the first row that went in, as in `resample`.
-    It comes out with the first row that is `delay_s` later or more: ten samples of the lower rate, the half length of
-    the filter. How the rows are cut into chunks does not change one bit of it.
+    It comes out at the latest with the first row that is `delay_s` later: ten samples of the lower rate, the half
+    length of the filter. How the rows are cut into chunks does not change one bit of it.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class CausalResampler:
 
     @property
     def delay_s(self) -> float:
-        """Time from a sample to the row with which it comes out [s]."""
+        """Longest time from a sample to the row with which it comes out, where no gap has to be bridged [s]."""
         return self._half / self._up / self._rate_hz
 
     def reset(self) -> None:

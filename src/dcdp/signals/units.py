@@ -41,7 +41,7 @@ _TOLERANCE = 0.15  # sensors at rest read up to about a tenth off without calibr
 # than a factor of 2.5; the nearest wrong unit is off by 6, the usual one by 57.
 _TURN_S = 0.5
 _TURN_CORRELATION = 0.7
-_TURN_FACTOR = 2.5
+_TURN_FACTOR = 3.0
 _NEAR_GRAVITY = 0.3
 
 _POLICIES = ("convert", "keep", "refuse")
