@@ -1,10 +1,6 @@
 """Stores: what is written is mapped, what is gathered is what a slow loop finds, nothing half-written is taken."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +9,6 @@ from hypothesis import strategies as st
 
 from dcdp.data import Store, memory_store
 from dcdp.data.declaration import inertial_signal
-from dcdp.data.partial import atomic_folder, clean_partial
 from dcdp.errors import ConfigError, DataError, FormatError, MissingError, StorageError
 from dcdp.records import LabelSet, Recording, Segment, Signal, SignalSpec, Track, Windows
 from dcdp.signals.windows import WindowConfig, cut_windows
@@ -132,7 +127,6 @@ def test_gathering_equals_a_slow_loop(sizes, window_s, gap, data):
     assert set(found) == {"wrist_acc", "chest_hr"}
     for name, values in found.items():
         assert values.dtype == np.float32
-        assert values.flags["C_CONTIGUOUS"]
         assert np.isfinite(values).all()
         np.testing.assert_array_equal(values, expected[name])
 
@@ -205,8 +199,8 @@ def test_a_store_can_be_replaced(written, recordings):
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (lambda p: p.write_bytes(p.read_bytes()[:-4]), r"a store must be whole: got \d+ bytes in '.*wrist_acc\.npy'"),
-        (lambda p: p.unlink(), r"a store must be whole: got 0 bytes"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-4]), r"whole: got \d+ of \d+ bytes in .*wrist_acc\.npy"),
+        (lambda p: p.unlink(), r"a store must be whole: got 0 of \d+ bytes"),
         (lambda p: p.write_bytes(b"?" * p.stat().st_size), r"a store must be whole"),
         (lambda p: (p.parent / "index.json").write_text("{"), r"index must be of this format"),
         (lambda p: (p.parent / "index.json").write_text('{"format": 99}'), r"index must be of this format"),
@@ -223,7 +217,7 @@ def test_an_index_that_does_not_fit_its_arrays(written):
     plain = json.loads((written / "index.json").read_text())
     plain["recordings"][0]["rows"]["wrist_acc"][1] += 1
     (written / "index.json").write_text(json.dumps(plain))
-    with pytest.raises(FormatError, match=r"must hold float32 \(186, 3\): got float32 \(185, 3\)"):
+    with pytest.raises(FormatError, match=r"wrist_acc of r2 at row 60, not 61"):
         Store.open(written)
 
 
@@ -238,44 +232,7 @@ def test_no_disk_space(tmp_path, monkeypatch):
     def refuse(*_):
         raise full
 
-    monkeypatch.setattr("dcdp.data.store._append", refuse)
+    monkeypatch.setattr("dcdp.data.writer._write", refuse)
     with pytest.raises(StorageError, match=r"disk must have room: got no space left for '.*store'"):
         Store.write(tmp_path / "store", SPEC, LABELS, [_recording(1, 5, 0)])
     assert list(tmp_path.iterdir()) == []
-
-
-_KILLED_RUN = """
-import sys, time
-from pathlib import Path
-from dcdp.data.partial import atomic_folder
-with atomic_folder(Path(sys.argv[1])) as folder:
-    (folder / "half").write_bytes(b"1")
-    print("ready", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_killed_run_leaves_nothing_for_long(tmp_path):
-    path = tmp_path / "store"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", _KILLED_RUN, str(path)], stdout=subprocess.PIPE, text=True, env=environment
-    ) as run:
-        assert run.stdout.readline() == "ready\n"
-        (left,) = tmp_path.iterdir()
-        clean_partial(path)
-        assert left.exists(), "a run that still writes must be left alone"
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-    assert left.exists()
-    with pytest.raises(MissingError, match=r"index\.json"):
-        Store.open(path)
-    Store.write(path, SPEC, LABELS, [_recording(1, 5, 0)])
-    assert [entry.name for entry in tmp_path.iterdir()] == ["store"]
-
-
-def test_a_folder_appears_only_when_whole(tmp_path):
-    with atomic_folder(tmp_path / "whole") as folder:
-        (folder / "file").write_text("1")
-        assert not (tmp_path / "whole").exists()
-    assert (tmp_path / "whole" / "file").read_text() == "1"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from dcdp.data.archive import Source, open_source
@@ -26,6 +28,7 @@ from dcdp.data.sets import (
     WISDM,
 )
 from dcdp.data.store import GAP_S, Store
+from dcdp.data.writer import write_lock
 from dcdp.errors import FormatError, MissingError, unknown_name
 from dcdp.records import Recording
 
@@ -113,8 +116,17 @@ def open_set(
     except (MissingError, FormatError):  # not parsed yet, or damaged since
         if data is None:
             raise _no_data(data_set) from None
-    write_set(folder, data_set, open_source(data, data_set.layout), verify=verify, gap_s=gap_s, progress=progress)
-    return Store.open(folder)
+    source = open_source(data, data_set.layout)
+
+    def waiting() -> None:
+        if progress is not None:
+            progress(0, data_set.layout.n_files, f"waiting for another process that reads {name}")
+
+    with write_lock(folder, math.inf, waiting):
+        with suppress(MissingError, FormatError):  # another process may have made it meanwhile
+            return Store.open(folder)
+        write_set(folder, data_set, source, verify=verify, gap_s=gap_s, progress=progress)
+        return Store.open(folder)
 
 
 def write_set(

@@ -1,32 +1,36 @@
-"""Keep recordings as one memory-mapped array for each signal, and gather windows from them."""
+"""Keep recordings behind one another in a few arrays on disk, and gather windows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from dcdp.data.index import RecordingEntry, StoreIndex, load_index, save_index
-from dcdp.data.partial import atomic_folder
-from dcdp.errors import DataError, FormatError
-from dcdp.records import LabelSet, Recording, Signal, SignalSpec, Windows
-from dcdp.signals.gaps import hold_last
+from dcdp.data.arrays import DiskArray, Values, columns_of, gather_rows, open_array
+from dcdp.data.index import RecordingEntry, StoreIndex, load_index
+from dcdp.data.memory import memory_limit
+from dcdp.data.writer import append_recordings, lay_recordings, peek, replace_recordings, side_by_side, write_lock
+from dcdp.errors import FormatError
+from dcdp.records import LabelSet, Recording, SignalSpec, Windows
 
 __all__ = ["GAP_S", "Store", "memory_store"]
 
 GAP_S = 0.2
 """Longest gap over which the last value is held when recordings are stored [s]."""
 
-Values = NDArray[np.float32]
+MAPPED_SHARE = 0.25
+"""A store is mapped up to this share of the memory that the process may have."""
+
+Waiting = Callable[[], None]
 
 
 class Store:
     """Recordings behind one another: for each signal an array (N_total, C), and an index.
+
+    Signals of one device lie side by side in one array, so that a window of them is one piece.
 
     Attributes
     ----------
@@ -41,38 +45,94 @@ class Store:
     """
 
     def __init__(
-        self, spec: SignalSpec, labels: LabelSet, recordings: tuple[RecordingEntry, ...], arrays: Mapping[str, Values]
+        self,
+        spec: SignalSpec,
+        labels: LabelSet,
+        recordings: tuple[RecordingEntry, ...],
+        arrays: Mapping[tuple[str, ...], Values | DiskArray],
     ) -> None:
         self.spec, self.labels, self.recordings = spec, labels, recordings
-        self._arrays = dict(arrays)
+        self._groups = [_Group(spec, names, array) for names, array in arrays.items()]
+        self._plan: tuple[Windows, list[_Places]] | None = None
 
     @staticmethod
     def write(
-        path: Path, spec: SignalSpec, labels: LabelSet, recordings: Iterable[Recording], gap_s: float = GAP_S
+        path: Path,
+        spec: SignalSpec,
+        labels: LabelSet,
+        recordings: Iterable[Recording],
+        gap_s: float = GAP_S,
+        *,
+        fingerprints: Mapping[str, str] | None = None,
+        wait_s: float = 0.0,
+        waiting: Waiting | None = None,
     ) -> None:
-        """Write recordings into a new folder; it appears under its name only when it is whole.
+        """Write a store into a folder; one that is there already is replaced, all at once, when the new one is whole.
+
+        Parameters
+        ----------
+        fingerprints
+            Name of a recording -> what it was made from; kept in `RecordingEntry.fingerprint`. May be filled while
+            the recordings are read.
+        wait_s, waiting
+            How long to wait for another writer [s], and what to call then.
 
         Raises
         ------
         DataError
             If a recording has a signal or label that is not declared, or there is no recording.
         StorageError
-            If the disk is full or not writable.
+            If the disk is full or not writable, or another process writes this store.
         """
-        with atomic_folder(Path(path)) as folder:
-            with ExitStack() as stack:
-                files = {
-                    signal.name: stack.enter_context((folder / _file_name(signal.name)).open("w+b")) for signal in spec
-                }
-                entries = _append(files, spec, labels, recordings, gap_s)
-                for signal in spec:
-                    _write_header(files[signal.name], signal, _n_total(entries, signal.name))
-            n_bytes = {signal.name: (folder / _file_name(signal.name)).stat().st_size for signal in spec}
-            save_index(folder, StoreIndex(spec, labels, entries, n_bytes))
+        path = Path(path)
+        with write_lock(path, wait_s, waiting):
+            replace_recordings(path, spec, labels, recordings, gap_s, {} if fingerprints is None else fingerprints)
+
+    @staticmethod
+    def append(
+        path: Path,
+        recordings: Iterable[Recording],
+        gap_s: float = GAP_S,
+        *,
+        labels: LabelSet | None = None,
+        fingerprints: Mapping[str, str] | None = None,
+        wait_s: float = 0.0,
+        waiting: Waiting | None = None,
+    ) -> None:
+        """Add recordings to a written store: all of them or, if anything fails, none.
+
+        Who has the store open goes on seeing what was there when it was opened.
+
+        Parameters
+        ----------
+        labels
+            The stored labels with new ones behind them; None allows no new ones.
+        fingerprints, wait_s, waiting
+            As of `write`.
+
+        Raises
+        ------
+        DataError
+            If a recording is stored already, does not fit the spec, or has an unknown label.
+        MissingError, FormatError
+            If there is no store, or a damaged one.
+        StorageError
+            If the disk is full or not writable, or another process writes this store.
+        """
+        path = Path(path)
+        load_index(path)  # do not make a folder for the lock where there is no store
+        with write_lock(path, wait_s, waiting):
+            append_recordings(path, recordings, gap_s, labels, {} if fingerprints is None else fingerprints)
 
     @classmethod
-    def open(cls, path: Path) -> Store:
-        """Map a written store, read-only; nothing is read until it is used.
+    def open(cls, path: Path, mapped: bool | None = None) -> Store:
+        """Open a written store, read-only; no value is read until it is used.
+
+        Parameters
+        ----------
+        mapped
+            True maps the arrays; False reads what is asked for when it is asked for, which keeps memory the same
+            however large the store. None maps a store of up to a quarter of the memory that this process may have.
 
         Raises
         ------
@@ -81,10 +141,15 @@ class Store:
         FormatError
             If a file has been altered or cut.
         """
-        path = Path(path)
-        index = load_index(path)
-        arrays = {signal.name: _map(path, signal, index) for signal in index.spec}
-        return cls(index.spec, index.labels, index.recordings, arrays)
+        path, index = Path(path), load_index(Path(path))
+        while True:
+            try:
+                return cls(index.spec, index.labels, index.recordings, _open_arrays(path, index, mapped))
+            except FormatError:
+                newest = load_index(path)  # replaced between the reading of the index and the opening of its files?
+                if newest.files == index.files:
+                    raise
+                index = newest
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -92,37 +157,95 @@ class Store:
         return tuple(sorted({entry.subject for entry in self.recordings}))
 
     def array(self, signal: str) -> Values:
-        """Return all values of a signal, (N_total, C), NaN where nothing was measured."""
+        """Return all values of a signal, (N_total, C), NaN where nothing was measured.
+
+        Of a store that is not mapped it is a `dcdp.data.arrays.DiskArray`: take slices of it, not all at once.
+        """
         self.spec[signal]  # an unknown name is told with its nearest one
-        return self._arrays[signal]
+        group = next(group for group in self._groups if signal in group.names)
+        return cast("Values", columns_of(group.array, *group.columns[signal]))
 
     def gather(self, windows: Windows, index: NDArray[np.integer] | NDArray[np.bool_]) -> dict[str, Values]:
-        """Copy the windows at ``index`` out of the arrays, in one step for each signal.
+        """Copy the windows at ``index`` out of the arrays, in one step for each array.
 
         Returns
         -------
         dict
-            Signal -> (B, T, C), zero where the signal is absent.
+            Signal -> (B, T, C), zero where the signal is absent. Signals that lie side by side share one array.
 
         Raises
         ------
         DataError
             If a window reaches beyond the array: the windows were cut from another store.
         """
-        present = windows.present[index]
-        batch = {}
-        for column, signal in enumerate(self.spec):
-            there = present[:, column]
-            n_samples = signal.n_samples(windows.window_s)
-            if there.any():
-                rows = windows.rows[signal.name][index] * there
-                values = _gather(self._arrays[signal.name], rows, n_samples, signal.name)
-            else:  # the array may be shorter than a window
-                values = np.zeros((len(there), n_samples, len(signal.channels)), np.float32)
-            if not there.all():
-                values[~there] = 0
-            batch[signal.name] = values
+        if self._plan is None or self._plan[0] is not windows:
+            self._plan = (windows, [group.places(windows) for group in self._groups])
+        batch: dict[str, Values] = {}
+        for group, places in zip(self._groups, self._plan[1], strict=True):
+            batch |= group.gather(windows, places, index)
+        return {name: batch[name] for name in self.spec.names}
+
+
+class _Places:
+    """First row of each of N windows in the array of a group (N,), and in which of them each signal is present.
+
+    ``rows`` is None where signals of one window begin at different rows, ``present`` where all are always present.
+    """
+
+    def __init__(self, rows: NDArray[np.int64] | None, present: NDArray[np.bool_] | None) -> None:
+        self.rows, self.present = rows, present
+
+
+class _Group:
+    """The signals that lie side by side in one array."""
+
+    def __init__(self, spec: SignalSpec, names: tuple[str, ...], array: Values | DiskArray) -> None:
+        self.names, self.array = names, array
+        self.signals = [spec[name] for name in names]
+        self.order = [spec.names.index(name) for name in names]
+        stops = np.cumsum([len(signal.channels) for signal in self.signals]).tolist()
+        self.columns = dict(zip(names, zip([0, *stops], stops, strict=False), strict=True))
+
+    def places(self, windows: Windows) -> _Places:
+        present = windows.present[:, self.order]
+        rows = windows.rows[self.names[0]] * present[:, 0]
+        for column, name in enumerate(self.names[1:], 1):  # 0 where absent
+            rows = np.maximum(rows, windows.rows[name] * present[:, column])
+        aligned = all(
+            ((windows.rows[name] == rows) | ~present[:, column]).all() for column, name in enumerate(self.names)
+        )
+        # A row below 0 is told by the one check of all rows: those of windows from another store.
+        low = min((int(windows.rows[name].min(initial=0)) for name in self.names), default=0)
+        return _Places(rows if aligned and low >= 0 else None, None if present.all() else present)
+
+    def gather(
+        self, windows: Windows, places: _Places, index: NDArray[np.integer] | NDArray[np.bool_]
+    ) -> dict[str, Values]:
+        n_samples = self.signals[0].n_samples(windows.window_s)
+        if places.rows is None:
+            return {name: self._gather_one(windows, name, n_samples, index) for name in self.names}
+        rows = places.rows[index]
+        there = None if places.present is None else places.present[index]
+        if len(rows) and (there is None or there.any()):
+            values = gather_rows(self.array, rows, n_samples, self.names[0])
+        else:  # the array may be shorter than a window
+            values = np.zeros((len(rows), n_samples, self.array.shape[1]), np.float32)
+        batch = {name: values[:, :, first:stop] for name, (first, stop) in self.columns.items()}
+        if there is not None:
+            for column, name in enumerate(self.names):
+                _clear(batch[name], there[:, column])
         return batch
+
+    def _gather_one(
+        self, windows: Windows, name: str, n_samples: int, index: NDArray[np.integer] | NDArray[np.bool_]
+    ) -> Values:
+        there = windows.present[index][:, self.order[self.names.index(name)]]
+        array = columns_of(self.array, *self.columns[name])
+        if not there.any():
+            return np.zeros((len(there), n_samples, array.shape[1]), np.float32)
+        values = gather_rows(array, windows.rows[name][index] * there, n_samples, name)
+        _clear(values, there)
+        return values
 
 
 def memory_store(
@@ -135,118 +258,30 @@ def memory_store(
     DataError
         As `Store.write`.
     """
-    parts: dict[str, list[Values]] = {signal.name: [np.empty((0, len(signal.channels)), np.float32)] for signal in spec}
-
-    def watched() -> Iterator[Recording]:
-        for recording in recordings:
-            for track in recording.tracks:
-                if track.signal.name in parts:
-                    parts[track.signal.name].append(_held(track.values, track.signal, gap_s))
-            yield recording
-
-    entries = _entries(spec, labels, watched())
-    return Store(spec, labels, entries, {name: np.concatenate(values) for name, values in parts.items()})
+    first, recordings = peek(recordings, spec, labels)
+    groups = side_by_side(spec, first)
+    parts = [[np.empty((0, sum(len(spec[name].channels) for name in names)), np.float32)] for names in groups]
+    entries, _ = lay_recordings(
+        recordings, spec, labels, groups, [0] * len(groups), gap_s, lambda place, block: parts[place].append(block), {}
+    )
+    return Store(spec, labels, entries, {names: np.concatenate(own) for names, own in zip(groups, parts, strict=True)})
 
 
-def _entries(spec: SignalSpec, labels: LabelSet, recordings: Iterable[Recording]) -> tuple[RecordingEntry, ...]:
-    """Lay recordings behind one another."""
-    first = dict.fromkeys(spec.names, 0)
-    entries: list[RecordingEntry] = []
-    for recording in recordings:
-        _require_declared(recording, spec, labels)
-        rows = {track.signal.name: (first[track.signal.name], len(track.values)) for track in recording.tracks}
-        for name, (_, n_rows) in rows.items():
-            first[name] += n_rows
-        start_s = {track.signal.name: float(track.start_s) for track in recording.tracks}
-        entries.append(
-            RecordingEntry(
-                recording.name, recording.subject, recording.session, recording.segments, rows, start_s,
-                recording.notes,
-            )
-        )
-    if not entries:
-        raise DataError("a store must hold a recording", "none", "Check that the data folder holds the set's files.")
-    return tuple(entries)
+def _open_arrays(path: Path, index: StoreIndex, mapped: bool | None) -> dict[tuple[str, ...], Values | DiskArray]:
+    n_channels = [sum(len(index.spec[name].channels) for name in file.signals) for file in index.files]
+    n_bytes = sum(4 * file.n_rows * width for file, width in zip(index.files, n_channels, strict=True))
+    if mapped is None:
+        mapped = n_bytes <= MAPPED_SHARE * memory_limit()
+    arrays = {}
+    for file, width in zip(index.files, n_channels, strict=True):
+        try:
+            arrays[file.signals] = open_array(path / file.name, file.n_rows, width, mapped)
+        except (ValueError, FileNotFoundError) as err:
+            raise FormatError("a store must be whole", f"{err} in '{path / file.name}'",
+                              f"Delete '{path}' and open the data set again.") from err
+    return arrays
 
 
-def _append(
-    files: Mapping[str, BinaryIO], spec: SignalSpec, labels: LabelSet, recordings: Iterable[Recording], gap_s: float
-) -> tuple[RecordingEntry, ...]:
-    """Write the values of each recording as it comes, behind room for the header."""
-    for signal in spec:
-        _write_header(files[signal.name], signal, 0)
-
-    def written() -> Iterator[Recording]:
-        for recording in recordings:
-            for track in recording.tracks:
-                if track.signal.name in files:
-                    values = _held(track.values, track.signal, gap_s)
-                    files[track.signal.name].write(np.ascontiguousarray(values, dtype="<f4").data)
-            yield recording
-
-    return _entries(spec, labels, written())
-
-
-def _require_declared(recording: Recording, spec: SignalSpec, labels: LabelSet) -> None:
-    names = [track.signal.name for track in recording.tracks]
-    strange = [track.signal.name for track in recording.tracks if track.signal not in spec.signals]
-    if strange or len(set(names)) != len(names):
-        raise DataError("a recording must have declared signals, once each",
-                        f"{strange or names} in '{recording.name}'",
-                        f"Use the signals {', '.join(spec.names)} as the spec declares them.")
-    known = {*labels.names, labels.null_label}
-    for segment in recording.segments:
-        if segment.label not in known:
-            raise DataError("a segment must have a declared label", f"'{segment.label}' in '{recording.name}'",
-                            f"Use one of {', '.join(labels.names)}.")
-
-
-def _held(values: Values, signal: Signal, gap_s: float) -> Values:
-    """Bridge short gaps; return the values themselves where there is no gap."""
-    if np.isnan(values).any():
-        return hold_last(values, round(gap_s * signal.rate_hz))
-    return values
-
-
-def _file_name(signal: str) -> str:
-    return f"{signal}.npy"
-
-
-def _n_total(entries: Iterable[RecordingEntry], signal: str) -> int:
-    return sum(entry.rows.get(signal, (0, 0))[1] for entry in entries)
-
-
-def _write_header(file: BinaryIO, signal: Signal, n_rows: int) -> None:
-    """Write the header of an array; NumPy leaves room in it for the number of rows to grow."""
-    file.seek(0)
-    header = {"descr": "<f4", "fortran_order": False, "shape": (n_rows, len(signal.channels))}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def _map(path: Path, signal: Signal, index: StoreIndex) -> Values:
-    file = path / _file_name(signal.name)
-    remedy = f"Delete '{path}' and open the data set again."
-    n_bytes = file.stat().st_size if file.is_file() else 0
-    if n_bytes != index.n_bytes.get(signal.name):
-        raise FormatError("a store must be whole", f"{n_bytes} bytes in '{file}'", remedy)
-    shape = (_n_total(index.recordings, signal.name), len(signal.channels))
-    try:
-        values: Values = np.load(file, mmap_mode=None if shape[0] == 0 else "r", allow_pickle=False)
-    except ValueError as err:
-        raise FormatError("a store must be whole", f"'{file}' ({err})", remedy) from err
-    if values.shape != shape or values.dtype != np.float32:
-        raise FormatError(f"'{file}' must hold float32 {shape}", f"{values.dtype} {values.shape}", remedy)
-    return values
-
-
-def _gather(array: Values, rows: NDArray[np.int64], n_samples: int, name: str) -> Values:
-    """Copy ``n_samples`` rows from each of ``rows``: (B,), at least one -> (B, n_samples, C)."""
-    n_channels, last = array.shape[1], len(array) - n_samples
-    if rows.min() < 0 or rows.max() > last:
-        raise DataError(f"a window must lie inside '{name}'", f"rows {rows.min()} to {rows.max()} of {len(array)}",
-                        "Cut the windows from this store.")
-    # Seen as overlapping rows of T * C numbers, each window is one contiguous piece: as fast as a plain copy.
-    shape, strides = (last + 1, n_samples * n_channels), (array.strides[0], array.itemsize)
-    flat = as_strided(np.asarray(array), shape, strides, writeable=False)
-    picked: Values = flat[rows]
-    return picked.reshape(len(rows), n_samples, n_channels)
+def _clear(values: Values, there: NDArray[np.bool_]) -> None:
+    if not there.all():
+        values[~there] = 0

@@ -203,6 +203,8 @@ def _place(
     # Half a sample goes up; the small term keeps 37.4999999 and 37.5 together.
     offset = np.floor((start_s - entry.start_s[signal.name]) * signal.rate_hz + 0.5 + 1e-6).astype(np.int64)
     present = (offset >= 0) & (offset + n_samples <= n_rows)
+    if signal.name in getattr(entry, "complete", ()):  # its writer has looked: the values need not be read
+        return np.where(present, first + offset, 0), present
     n_missing = _missing_before(store.array(signal.name)[first : first + n_rows])
     if n_missing is not None:
         begin = np.where(present, offset, 0)
