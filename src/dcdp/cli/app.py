@@ -13,7 +13,20 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from dcdp import __version__
-from dcdp.cli import data, data_check, data_fetch, data_show, demo, evaluate, features, info, predict, report, train
+from dcdp.cli import (
+    data,
+    data_check,
+    data_describe,
+    data_fetch,
+    data_show,
+    demo,
+    evaluate,
+    features,
+    info,
+    predict,
+    report,
+    train,
+)
 from dcdp.errors import DcdpError
 
 __all__ = ["main"]
@@ -39,6 +52,7 @@ _data = App(name="data", help="List, describe and check the data sets.")
 _data.command(data.list_all, name="list")
 _data.command(data.info)
 _data.command(data_check.check)
+_data.command(data_describe.describe)
 _data.command(data_fetch.fetch)
 _data.command(data_show.show)
 _data.command(data_show.readers)

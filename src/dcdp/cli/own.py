@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dcdp.data.index import RecordingEntry
@@ -40,7 +40,7 @@ def import_own(name: str | Path, cache: Path | None = None, gap_s: float | None 
     columns = (TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = []
+        tasks: list[Any] = []
 
         def report(done: int, total: int, text: str) -> None:
             if not tasks:

@@ -18,6 +18,7 @@ from dcdp.data.tables import Dialect
 from dcdp.errors import ConfigError, DcdpError, FormatError, MissingError, unknown_name
 from dcdp.records import Branch
 from dcdp.settings import build
+from dcdp.signals.frames import axes_matrix, rotation_matrix
 from dcdp.signals.units import convert
 
 __all__ = [
@@ -39,7 +40,6 @@ DESCRIPTION_NAME = "dcdp.toml"
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PLACEMENT = re.compile(r"[a-z0-9][a-z0-9_]*")
 _MAX_TOML_BYTES = 2**20
-_AXES = {1: ("",), 3: ("_x", "_y", "_z")}
 _SPELLINGS = {
     "m/s^2": "m/s2", "m/s²": "m/s2", "ms-2": "m/s2", "°/s": "deg/s", "dps": "deg/s", "rad/sec": "rad/s", "µT": "uT",
     "μT": "uT", "µV": "uV", "μV": "uV", "G": "G", "gauss": "G",
@@ -98,6 +98,10 @@ class SignalDescription:
         if (self.axes or self.rotation) and self.columns and len(self.columns) != 3:
             raise ConfigError("axes and rotation need three columns", f"{len(self.columns)} of '{self.modality}'",
                               "Leave them out.")
+        if self.axes:
+            axes_matrix(self.axes, self.mirror)
+        if self.rotation:
+            rotation_matrix(np.array(self.rotation), self.mirror)
         if self.unit:  # an unknown unit, or one of another quantity, is told with its nearest name
             convert(np.ones(1), self.given_unit, UNITS.get(self.modality, self.given_unit))
 

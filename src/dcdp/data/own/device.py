@@ -16,6 +16,7 @@ from dcdp.data.readers.streams import make_stream
 from dcdp.data.tables import Table, Times, column_names, read_table
 from dcdp.errors import DataError, FormatError
 from dcdp.records import Note, Segment, Stream
+from dcdp.signals.frames import remap_axes, rotate
 from dcdp.signals.units import check_gravity
 
 __all__ = ["Piece", "read_device"]
@@ -205,13 +206,12 @@ def _settled_unit(
 def _turned(signal: SignalDescription, values: NDArray[np.float64]) -> NDArray[np.float64]:
     if not (signal.axes or signal.rotation):
         return values
-    from dcdp.signals.frames import remap_axes, rotate
-
+    turned: NDArray[np.floating] = values
     if signal.axes:
-        values = remap_axes(values, signal.axes, mirror=signal.mirror)
+        turned = remap_axes(turned, signal.axes, mirror=signal.mirror)
     if signal.rotation:
-        values = rotate(values, signal.rotation, mirror=signal.mirror)
-    return values
+        turned = rotate(turned, np.array(signal.rotation), mirror=signal.mirror)
+    return turned.astype(np.float64)
 
 
 def _piece_of_capture(description: Description, device: DeviceDescription, paths: Sequence[Path]) -> Piece:

@@ -1,0 +1,430 @@
+"""Write a first description of a folder by looking at its files, and say what of it is a guess."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from dcdp.data.own.guess import Guess, guess_table, place_in, sniff, unit_in
+from dcdp.data.own.paths import GuessedPattern, constant_words, guess_pattern, split_words
+from dcdp.data.own.pattern import list_paths
+from dcdp.data.readers import recognise
+from dcdp.data.readers.streams import clean, slug
+from dcdp.data.tables import SUFFIXES, column_names, read_table, read_text_column
+from dcdp.errors import DataError, DcdpError, FormatError
+
+__all__ = ["Draft", "describe"]
+
+_TEXT = (".csv", ".tsv", ".tab", ".txt")
+_RECORDERS = (".zip", ".cwa", ".gt3x", ".xdf", ".xml", ".json")
+_NOT_DATA = ("readme", "license", "licence")
+_PROBED_FILES = 40
+_MOST_LABELS = 60
+_MANY_SHOWN = 5
+_START = re.compile(r"^(start|begin|onset|from|t0|time|timestamp)")
+_STOP = re.compile(r"^(stop|end|offset|to$|until|finish|t1)")
+_DURATION = re.compile(r"^(dur|length|lasting)")
+_DEVICES = (
+    "phone", "smartphone", "watch", "smartwatch", "band", "wristband", "strap", "sensor", "imu", "shimmer", "axivity",
+    "actigraph", "empatica", "polar", "left", "right", "glasses", "headphones", "airpods",
+)  # fmt: skip
+_SENSORS = ("acc", "accel", "accelerometer", "gyr", "gyro", "gyroscope", "mag", "magnetometer", "hr", "heartrate",
+            "heart")  # fmt: skip
+_NO_ACTIVITY = ("", "none", "null", "nan", "other", "unknown", "undefined", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A first description.
+
+    Attributes
+    ----------
+    toml
+        Its text; what is unsure is marked ``# unsure: ...``.
+    devices
+        For each device: name, files, rate, signals, in words.
+    unsure
+        What should be looked at, one sentence each.
+    left_out
+        Files that are not described, with the reason.
+    """
+
+    toml: str
+    devices: tuple[tuple[str, str, str, str], ...]
+    unsure: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass
+class _Kind:
+    """Files of one kind: they share columns, or the format of a recorder."""
+
+    paths: list[str]
+    format: str = "table"
+    guess: Guess | None = None
+    pattern: GuessedPattern = field(default_factory=lambda: GuessedPattern("", {}, ()))
+    name: str = ""
+
+    @property
+    def is_annotation(self) -> bool:
+        if self.guess is None or self.guess.signals or not self.guess.label:
+            return False
+        return any(_START.search(name.lower()) or _STOP.search(name.lower()) for name in self.guess.names)
+
+
+def describe(folder: Path) -> Draft:
+    """Look at the files of a folder and write a description of them.
+
+    Raises
+    ------
+    MissingError
+        If there is no such folder.
+    DataError
+        If it holds no file that could be a recording.
+    """
+    files, folders = list_paths(folder)
+    kinds, left_out = _kinds(folder, files, folders)
+    recorded = [kind for kind in kinds if not kind.is_annotation and (kind.guess is None or kind.guess.signals)]
+    annotations = [kind for kind in kinds if kind.is_annotation]
+    left_out += [f"'{k.paths[0]}'{_more(k.paths)}: no sensor found in {', '.join(k.guess.names[:8])}"
+                 for k in kinds if k.guess and k not in recorded and k not in annotations]  # fmt: skip
+    if not recorded:
+        why = f" ({left_out[0]})" if left_out else ""
+        raise DataError("a folder must hold recordings", f"none of {len(files)} files in '{folder}'{why}",
+                        f"Put tables ({', '.join(SUFFIXES)}) or files of a recorder there.")
+    for kind in (*recorded, *annotations):
+        kind.pattern = guess_pattern(kind.paths)
+    _name_devices(recorded)
+    return _Writer(folder, recorded, annotations, left_out).draft()
+
+
+def _kinds(folder: Path, files: Sequence[str], folders: Sequence[str]) -> tuple[list[_Kind], list[str]]:
+    """Sort the files by what they are: recorders' exports, then tables by their columns."""
+    kinds: dict[tuple[object, ...], _Kind] = {}
+    left_out: list[str] = []
+    exports = [path for path in folders if _is_export(folder, path, files)]
+    for path in exports:
+        name = recognise(folder / path) or ""
+        kinds.setdefault((name, "folder"), _Kind([], name)).paths.append(path)
+    for path in files:
+        if any(path.startswith(f"{export}/") for export in exports) or path.endswith(".toml"):
+            continue
+        suffix = PurePosixPath(path).suffix.lower()
+        try:
+            if suffix in _RECORDERS:
+                known = recognise(folder / path)
+                if known is None:
+                    left_out.append(f"'{path}': no format that is known")
+                else:
+                    kinds.setdefault((known, suffix, *_device_words(path)), _Kind([], known)).paths.append(path)
+            elif suffix in SUFFIXES and not PurePosixPath(path).stem.lower().startswith(_NOT_DATA):
+                _add_table(folder, path, kinds)
+        except (DcdpError, UnicodeDecodeError) as err:
+            left_out.append(f"'{path}': {'not UTF-8' if isinstance(err, UnicodeDecodeError) else err}")
+    return list(kinds.values()), left_out
+
+
+def _add_table(folder: Path, path: str, kinds: dict[tuple[object, ...], _Kind]) -> None:
+    suffix = PurePosixPath(path).suffix.lower()
+    dialect = sniff(folder / path) if suffix in _TEXT else None
+    names = column_names(folder / path) if dialect is None else column_names(folder / path, dialect)
+    key = (names, dialect, suffix, *_device_words(path))
+    if key not in kinds:
+        known = recognise(folder / path)
+        if known is not None:
+            key = (known, suffix, *_device_words(path))
+            kinds.setdefault(key, _Kind([], known))
+        else:
+            kinds[key] = _Kind([], guess=guess_table(folder / path, context=" ".join(_device_words(path))))
+    kinds[key].paths.append(path)
+
+
+def _is_export(folder: Path, path: str, files: Sequence[str]) -> bool:
+    """Say whether a folder is the export of a recorder: one recording in several tables."""
+    inside = [name for name in files if str(PurePosixPath(name).parent) == path]
+    if len(inside) < 2 or not any(name.endswith((".csv", ".json")) for name in inside):
+        return False
+    try:
+        return recognise(folder / path) is not None
+    except DcdpError:
+        return False
+
+
+def _device_words(path: str) -> tuple[str, ...]:
+    """Return the words of a file's name that say which device or sensor wrote it."""
+    words = [*split_words(path)]
+    return tuple(word for word in words if word in _DEVICES or word in _SENSORS or place_in(word))
+
+
+def _name_devices(kinds: Sequence[_Kind]) -> None:
+    used: set[str] = set()
+    for number, kind in enumerate(kinds, 1):
+        words = [word for word in constant_words(kind.paths) if re.fullmatch(r"[a-z][a-z0-9]*", word)]
+        telling = [word for word in words if word in _DEVICES or word in _SENSORS or place_in(word)]
+        name = "_".join(telling) or (kind.format if kind.format != "table" else "") or (words[-1] if words else "")
+        name = slug(name) or f"device{number}"
+        kind.name = name if name not in used else f"{name}_{number}"
+        used.add(kind.name)
+
+
+def _more(paths: Sequence[str]) -> str:
+    return f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+
+
+class _Writer:
+    """Lines of a description, and what is unsure in them."""
+
+    def __init__(
+        self, folder: Path, recorded: Sequence[_Kind], annotations: Sequence[_Kind], left_out: Sequence[str]
+    ) -> None:
+        self.folder, self.recorded, self.annotations = folder, recorded, annotations
+        self.left_out = list(left_out)
+        self.lines: list[str] = []
+        self.unsure: list[str] = []
+        self.labelled_by_path = False
+
+    def draft(self) -> Draft:
+        """Write everything."""
+        self.lines += [
+            "# A first description of these recordings, written by looking at them.",
+            "# Lines marked 'unsure' are guesses: correct them, or delete the mark. See docs/own_recordings.md.", "",
+            f"name = {_text(re.sub(r'[^A-Za-z0-9_-]+', '-', self.folder.resolve().name).strip('-_') or 'own')}",
+        ]  # fmt: skip
+        rows = [self._device(kind) for kind in self.recorded]
+        self._labels()
+        if self.left_out:
+            shown = self.left_out[: 4 * _MANY_SHOWN]
+            self.lines += ["", "# Not described:", *(f"#   {clean(reason)}" for reason in shown)]
+        return Draft("\n".join(self.lines) + "\n", tuple(rows), tuple(self.unsure), tuple(self.left_out))
+
+    def _device(self, kind: _Kind) -> tuple[str, str, str, str]:
+        self.lines += ["", "[[devices]]"]
+        self._key("name", kind.name)
+        self._files(kind)
+        if kind.format != "table":
+            return self._recorder(kind)
+        assert kind.guess is not None
+        guess = kind.guess
+        place = self._placement(kind)
+        self._subject(kind)
+        self._clock(kind)
+        for key, value, usual in (("separator", guess.dialect.separator, None), ("decimal", guess.dialect.decimal, "."),
+                                  ("header", guess.dialect.header, True), ("skip_lines", guess.dialect.skip_lines, 0)):
+            if value != usual:
+                self._key(key, value)
+        if guess.unread:
+            self.lines.append(f"# columns not read: {clean(', '.join(guess.unread))}")
+        names = []
+        for signal in guess.signals:
+            self.lines += ["", "[[devices.signals]]"]
+            self._key("modality", signal.modality)
+            self._key("columns", list(signal.columns))
+            self._key("unit", signal.unit, signal.unsure, kind.name)
+            if signal.place:
+                self._key("placement", signal.place)
+            names.append(f"{signal.place or place}_{signal.modality} [{signal.unit}]")
+        rate = f"{guess.rate_hz:g} Hz" if guess.rate_hz else "?"
+        return kind.name, f"{len(kind.paths)} of {kind.pattern.pattern}", rate, ", ".join(names)
+
+    def _recorder(self, kind: _Kind) -> tuple[str, str, str, str]:
+        self._key("format", kind.format)
+        self._placement(kind)
+        self._subject(kind)
+        return kind.name, f"{len(kind.paths)} of {kind.pattern.pattern}", "as recorded", f"by the format {kind.format}"
+
+    def _files(self, kind: _Kind) -> None:
+        pattern, unsure = kind.pattern.pattern, kind.pattern.unsure
+        by_column = kind.guess is not None and (kind.guess.label or self.annotations)
+        if by_column and "label" in kind.pattern.fields:  # labels stand elsewhere: the word tells recordings apart
+            pattern = pattern.replace("{label}", "{take}")
+        elif "label" in kind.pattern.fields:
+            self.labelled_by_path = True
+            texts = ", ".join(sorted(set(kind.pattern.fields["label"]))[:_MANY_SHOWN])
+            unsure = (*unsure, f"are {texts} activities? (label)")
+        self._key("files", pattern, unsure, kind.name)
+
+    def _placement(self, kind: _Kind) -> str:
+        words = " ".join(constant_words(kind.paths))
+        place = place_in(words)
+        if kind.guess is not None and kind.guess.signals and all(signal.place for signal in kind.guess.signals):
+            return ""
+        if place and not any(word in place for word in words.split() if word == place.split("_")[-1]):
+            self._key("placement", place, (f"worn at the {place}? It is called {kind.name}",), kind.name)
+        elif place:
+            self._key("placement", place)
+        else:
+            place = next((word for word in words.split() if word in _DEVICES and word not in ("left", "right")), "body")
+            self._key("placement", place, ("where was it worn? (placement)",), kind.name)
+        return place
+
+    def _subject(self, kind: _Kind) -> None:
+        fields, guess = kind.pattern.fields, kind.guess
+        if "subject" not in fields:
+            if guess is not None and guess.subject:
+                self._key("subject_column", guess.subject)
+            else:
+                self._key("subject", "s01", ("whose recordings are these? (subject)",), kind.name)
+        if guess is not None and guess.session and "session" not in fields and "subject" not in fields:
+            self._key("session_column", guess.session)
+
+    def _clock(self, kind: _Kind) -> None:
+        assert kind.guess is not None
+        time, rate_hz = kind.guess.time, kind.guess.rate_hz
+        if time is None:
+            self._key("rate_hz", 50, ("no column of times: what is the rate?",), kind.name)
+        else:
+            self._key("time", f"{{ column = {_text(time.column)}, unit = {_text(time.unit)} }}",
+                      [time.unsure] if time.unsure else [], kind.name, raw=True)  # fmt: skip
+            if rate_hz:
+                self._key("rate_hz", rate_hz)
+        first = self.recorded[0]
+        if kind is first:
+            apart = [other for other in self.recorded[1:] if not _overlap(first, other)]
+            if apart:
+                self._key("clock", "start", (f"its times and those of {apart[0].name} are not of one clock: do they "
+                                             "begin together?",), kind.name)  # fmt: skip
+            return
+        if not _overlap(first, kind) or any(not _overlap(first, other) for other in self.recorded[1:]):
+            self._key("clock", "start")
+        if _may_align(first, kind):
+            self._key("align", True, (f"is its clock another than that of {first.name}? Its offset is estimated from "
+                                      "the movement",), kind.name)  # fmt: skip
+
+    def _labels(self) -> None:
+        if self.annotations:
+            self._annotation(self.annotations[0])
+            self.left_out += [f"'{kind.paths[0]}'{_more(kind.paths)}: a second kind of annotation"
+                              for kind in self.annotations[1:]]  # fmt: skip
+            return
+        kind = next((k for k in self.recorded if k.guess is not None and k.guess.label), None)
+        if kind is not None and kind.guess is not None:
+            self.lines += ["", "[labels]"]
+            self._key("column", kind.guess.label)
+            if kind is not self.recorded[0]:
+                self._key("device", kind.name)
+            self._order(kind, kind.guess.label)
+        elif self.labelled_by_path:
+            self.lines += ["", "[labels]"]
+            texts = {text for k in self.recorded for text in k.pattern.fields.get("label", ())}
+            self._key("order", sorted(texts))
+        elif all(k.format == "table" for k in self.recorded):
+            self.lines += ["", "# [labels]", '# column = "activity"']
+            self._doubt("no labels found: give labels.column, labels.file, or {label} in files")
+
+    def _annotation(self, kind: _Kind) -> None:
+        guess = kind.guess
+        assert guess is not None
+        names = {role: next((n for n in guess.names if pattern.search(n.lower())), "")
+                 for role, pattern in (("start", _START), ("stop", _STOP), ("duration", _DURATION))}  # fmt: skip
+        self.lines += ["", "[labels]"]
+        self._key("file", kind.pattern.pattern, kind.pattern.unsure, "labels")
+        start = names["start"] or guess.names[0]
+        self._key("start", start)
+        if names["stop"]:
+            self._key("stop", names["stop"])
+        elif names["duration"]:
+            self._key("duration", names["duration"])
+        self._key("label", guess.label)
+        self._annotation_unit(kind, start, names["stop"] or start)
+        if guess.subject and "subject" not in kind.pattern.fields:
+            self._key("subject_column", guess.subject)
+            if guess.session:
+                self._key("session_column", guess.session)
+        elif "subject" not in kind.pattern.fields and len(self.recorded[0].paths) > 1:
+            self._doubt("labels: whose annotation is which row? (subject_column)")
+        if guess.dialect.separator is not None:
+            self._key("separator", guess.dialect.separator)
+        if guess.dialect.decimal != ".":
+            self._key("decimal", guess.dialect.decimal)
+        self._order(kind, guess.label)
+
+    def _annotation_unit(self, kind: _Kind, start: str, stop: str) -> None:
+        """Write unit and clock of an annotation, by the length of the recordings beside it."""
+        assert kind.guess is not None
+        recorded = self.recorded[0].guess
+        table = read_table(self.folder / kind.paths[0], None, kind.guess.dialect)
+        try:
+            times = table.numbers(table.place(stop))
+        except FormatError:
+            self._key("unit", "iso")
+            self._key("clock", "device")
+            return
+        last, said = float(np.nanmax(times)), unit_in(stop)
+        for least, unit in ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s")):
+            if last > least:
+                self._key("unit", unit)
+                self._key("clock", "device")
+                return
+        if said in ("s", "ms", "us", "ns"):
+            self._key("unit", said)
+            return
+        long_s = recorded.span_s[1] - recorded.span_s[0] if recorded and recorded.span_s else None
+        if recorded and recorded.rate_hz and long_s and len(self.recorded[0].paths) == len(kind.paths):
+            rates = (("s", 1.0), ("samples", recorded.rate_hz), ("ms", 1e3))
+            fits = [unit for unit, per_s in rates if 0.3 < last / per_s / long_s < 1.2]
+            unsure = [] if fits[:1] == ["s"] else [f"unit of '{start}' by the length of the recordings"]
+            self._key("unit", fits[0] if fits else "s", unsure, "labels")
+        else:
+            self._key("unit", "s", [f"unit of '{start}'"], "labels")
+
+    def _order(self, kind: _Kind, column: str) -> None:
+        """Write the labels found, so that another one is noticed."""
+        assert kind.guess is not None
+        found: set[str] = set()
+        place = kind.guess.names.index(column)
+        for path in kind.paths[:_PROBED_FILES]:
+            found |= set(np.unique(read_text_column(self.folder / path, place, kind.guess.dialect)).tolist())
+        null = {text for text in found if text.lower() in _NO_ACTIVITY}
+        if len(found) > _MOST_LABELS:
+            self._doubt(f"labels: '{column}' has {len(found)} different texts")
+            return
+        order = sorted(found - null, key=lambda text: (len(text), text) if text.isdecimal() else (0, text))
+        if null - {""}:
+            self._key("null", sorted(null - {""}), ("do these mean no activity?",), "labels")
+        if order and all(re.fullmatch(r"-?\d+(\.0)?", text) for text in order):
+            self.lines.append("# names of the activities by their numbers:")
+            pairs = ", ".join(f"{_text(text)} = {_text('activity_' + text)}" for text in order)
+            self._key("names", f"{{ {pairs} }}", ("what do the numbers mean?",), "labels", raw=True)
+        elif len(kind.paths) <= _PROBED_FILES:
+            self._key("order", order)
+
+    def _key(
+        self, key: str, value: object, unsure: Iterable[str] = (), where: str = "", *, raw: bool = False
+    ) -> None:
+        doubts = [clean(doubt) for doubt in unsure]
+        text = str(value) if raw else _text(value)
+        self.lines.append(f"{key} = {text}" + (f"  # unsure: {'; '.join(doubts)}" if doubts else ""))
+        for doubt in doubts:
+            self._doubt(f"{where}: {doubt}" if where else doubt)
+
+    def _doubt(self, text: str) -> None:
+        if text not in self.unsure:
+            self.unsure.append(text)
+
+
+def _overlap(one: _Kind, other: _Kind) -> bool:
+    """Say whether the first files of two devices may be of one clock."""
+    if one.guess is None or other.guess is None or one.guess.span_s is None or other.guess.span_s is None:
+        return True
+    (start, stop), (begin, end) = one.guess.span_s, other.guess.span_s
+    return start <= end and begin <= stop
+
+
+def _may_align(one: _Kind, other: _Kind) -> bool:
+    if one.guess is None or other.guess is None or one.guess.time is None:
+        return False
+    words = [{w for w in constant_words(kind.paths) if w in _DEVICES or place_in(w)} for kind in (one, other)]
+    both = all(any(signal.modality == "acc" for signal in k.guess.signals) for k in (one, other) if k.guess)
+    return words[0] != words[1] and both
+
+
+def _text(value: object) -> str:
+    """Return a value as TOML; what JSON writes of text, numbers, truth and lists is TOML as well."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
