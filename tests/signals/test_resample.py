@@ -85,3 +85,8 @@ def test_the_same_rate_is_a_copy() -> None:
 def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"rates must be positive: got 50\.0 to 0\.0 Hz"):
         resample(np.zeros((3, 1), np.float32), 50.0, 0.0)
+
+
+@pytest.mark.parametrize(("to_hz", "n_samples"), [(25.0, 1), (50.0, 1), (120.0, 3)])
+def test_one_sample_is_held(to_hz: float, n_samples: int) -> None:
+    np.testing.assert_array_equal(resample(np.full((1, 2), 7, np.float32), 50.0, to_hz), np.full((n_samples, 2), 7))

@@ -32,6 +32,7 @@ _SURE_DRIFT = 3.0
 _LEAST_DISTINCT = 0.05
 _ENVELOPE_S, _ENVELOPE_TREND_S, _ENVELOPE_RIVAL, _ENVELOPE_OFF_S = 2.0, 15.0, 0.9, 0.45
 _AGREEING, _LOWEST = 0.5, 0.15
+_MOST_RESIDUAL_S = 0.06
 _STILL = 0.1  # of the lively pieces' movement: people at rest tell nothing of their clocks
 
 _REMEDY = "Give the offset by hand, or shake both devices together a few times while they record."
@@ -131,10 +132,13 @@ def estimate_clock(
     if duration_s < _FEWEST_PIECES * _SHORTEST_PIECE_S:
         raise DataError(f"clocks need {_FEWEST_PIECES * _SHORTEST_PIECE_S:g} s of both devices to be compared",
                         f"{duration_s:.3g} s of '{reference.name}' and '{other.name}'", _REMEDY)
-    pieces = _Pieces.of(pair, min(_PIECE_S, max(_SHORTEST_PIECE_S, duration_s / 6)))
-    match = _search(pair, pieces, max_offset_s, max_drift_ppm)
+    piece_s = min(_PIECE_S, max(_SHORTEST_PIECE_S, duration_s / 6))
     where = f"{other.name}' against '{reference.name}"
+    pieces = _Pieces.of(pair, piece_s)
+    match = _search(pair, pieces, max_offset_s, max_drift_ppm)
     _require_evidence(match, where, max_offset_s)
+    _require_evidence(_search(pair.swapped, _Pieces.of(pair.swapped, piece_s), max_offset_s, max_drift_ppm), where,
+                      max_offset_s)
     _require_intensity(pair, pieces, match, where)
     return _refine(pair, pieces, match, max_drift_ppm, where)
 
@@ -165,6 +169,11 @@ class _Pair:
     still_start_s: float
     moved: Array
     moved_start_s: float
+
+    @property
+    def swapped(self) -> _Pair:
+        """The same with the parts of the two devices exchanged."""
+        return _Pair(self.moved, self.moved_start_s, self.still, self.still_start_s)
 
     @property
     def base_s(self) -> float:
@@ -239,8 +248,8 @@ def _search(pair: _Pair, pieces: _Pieces, max_offset_s: float, max_drift_ppm: fl
     """Find the offset and the drift at which most pieces correlate."""
     longest = len(pair.still) + len(pair.moved)
     wide_s = max(max_offset_s, _NOISE_S)
-    low = max(math.ceil((-wide_s - pair.base_s) * _RATE_HZ), -longest)
-    high = min(math.floor((wide_s - pair.base_s) * _RATE_HZ), longest)
+    low = math.ceil(max((-wide_s - pair.base_s) * _RATE_HZ, -longest))
+    high = math.floor(min((wide_s - pair.base_s) * _RATE_HZ, longest))
     if high - low < 2:
         raise DataError("two devices must have recorded at the same time",
                         f"starts {pair.base_s:.6g} s apart, beyond an offset of {max_offset_s:g} s",
@@ -414,6 +423,9 @@ def _refine(pair: _Pair, pieces: _Pieces, match: _Match, max_drift_ppm: float, w
         raise DataError("pieces of a recording must agree on the offset of a clock",
                         f"{n_agree} of {n_pieces} that do for '{where}'", _REMEDY)
     fit = _line(since_s, found_s, height, use, n_pieces, match, pair.moved_start_s + match.middle_s)
+    if fit.residual_s > _MOST_RESIDUAL_S:
+        raise DataError("pieces of a recording must agree on the offset of a clock",
+                        f"a scatter of {1e3 * fit.residual_s:.0f} ms for '{where}'", _REMEDY)
     if abs(fit.drift_ppm) > max_drift_ppm + fit.drift_error_ppm:
         raise DataError("the drift of a clock must be within max_drift_ppm",
                         f"{fit.drift_ppm:.0f} ppm for '{where}'", _REMEDY)

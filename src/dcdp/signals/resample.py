@@ -243,6 +243,8 @@ def _filter(values: NDArray[np.float64], ratio: Fraction) -> NDArray[np.float64]
     """Apply SciPy's polyphase filter; beyond both ends it sees the line through the first and last sample."""
     from scipy.signal import resample_poly  # a slow import that cutting windows does not need
 
+    if len(values) == 1:  # no line goes through one sample
+        return np.repeat(values, -(-ratio.numerator // ratio.denominator), axis=0)
     result: NDArray[np.float64] = resample_poly(values, ratio.numerator, ratio.denominator, axis=0, padtype="line")
     return result
 
