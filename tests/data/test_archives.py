@@ -359,6 +359,34 @@ def test_the_number_of_members_is_limited(tmp_path):
             _read(path, dataclasses.replace(LAYOUT, total_bytes=10**8))
 
 
+def test_a_table_of_contents_too_large_is_not_read(tmp_path, monkeypatch):
+    path = _zip(tmp_path / "s.zip", TREE)
+    whole = path.read_bytes()
+    end = whole.rindex(b"PK\x05\x06")
+    large = whole[: end + 12] + (2**27).to_bytes(4, "little") + whole[end + 16 :]
+    size = (2**40).to_bytes(8, "little")
+    large_64 = whole[:end] + b"PK\x06\x06" + bytes(36) + size + bytes(8) + b"PK\x06\x07" + bytes(16) + whole[end:]
+    assert _read(path) == FILES
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the table was read"))
+    for data in (large, large_64):
+        path.write_bytes(data)
+        with pytest.raises(FormatError, match="no more members than its files explain"):
+            _read(path)
+
+
+def test_files_of_a_folder_are_counted_together(tmp_path):
+    for i in range(3):
+        (tmp_path / f"{i}" / "raw").mkdir(parents=True)
+        (tmp_path / f"{i}" / "raw" / f"{i}.txt").write_bytes(bytes(9_000))
+    with pytest.raises(FormatError, match=r"'the archive' may unpack to at most 25000 bytes: got 27000"):
+        _read(tmp_path)
+
+
+def test_a_name_that_only_ends_like_a_nested_archive_stays_closed(tmp_path):
+    tree = {"xin1.zip": _packed(_zip, TREE, tmp_path), **TREE}
+    assert _read(_zip(tmp_path / "s.zip", tree), NESTED) == FILES
+
+
 def test_a_disk_error_is_told_as_one(tmp_path, monkeypatch):
     path = _tar(tmp_path / "s.tar.xz", TREE)
 

@@ -34,6 +34,9 @@ __all__ = ["ARCHIVE_SUFFIXES", "Budget", "opens_in_folder", "read_archive", "spe
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
 _DEPTH = 3
 _MEMBERS = 10  # a set has other files beside those that are read: readmes, pictures, what an operating system leaves
+_END_BYTES = 1 << 17  # a zip file ends with its end record (22, before it 76 of zip64) and a comment of up to 64 KiB
+_ENTRY_BYTES = 1024  # of a member in the table of contents of a zip file: 46, its path, its time stamps
+
 Members = Generator[tuple[str, bytes], None, None]
 """Name and bytes of each member that is wanted."""
 
@@ -70,9 +73,17 @@ class Budget:
             total = self.layout.total_bytes
             raise too_large("the archive", total - self._bytes, total, path)
         if self._members < 0:
-            raise FormatError("a set must have no more members than its files explain",
-                              f"more than {_MEMBERS * (self.layout.n_files + 1000)} in '{path}'",
-                              "This is not the known archive; fetch it from its original place.")
+            raise self._too_many(path)
+
+    def take_directory(self, n_bytes: int, path: Path) -> None:
+        """Refuse the table of contents of a zip file before it is read, if it must list too many members."""
+        if n_bytes > _ENTRY_BYTES * self._members:
+            raise self._too_many(path)
+
+    def _too_many(self, path: Path) -> FormatError:
+        return FormatError("a set must have no more members than its files explain",
+                           f"more than {_MEMBERS * (self.layout.n_files + 1000)} in '{path}'",
+                           "This is not the known archive; fetch it from its original place.")
 
     def read(self, file: io.BufferedIOBase, size: int, path: Path) -> bytes:
         """Read from a decompressed stream, which refuses to grow beyond the limit, whatever asks for more."""
@@ -251,12 +262,28 @@ def _tar_name(member: tarfile.TarInfo, path: Path, budget: Budget) -> str | None
 
 
 def _zip_members(file: BinaryIO, path: Path, prefix: str, budget: Budget) -> Members:
+    budget.take_directory(_directory_bytes(file), path)
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             name = _zip_name(member, path, budget)
             if name is not None and _wanted(name, prefix, budget.layout):
                 # zipfile never returns more than the declared size, which the limits above have seen
                 yield name, archive.read(member)
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """Return the size of a zip file's table of contents, of which zipfile makes objects all at once."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(max(0, end - _END_BYTES))
+    tail = file.read()
+    file.seek(0)
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or place + 22 > len(tail):
+        return 0  # no zip file, as zipfile is about to say
+    (n_bytes,) = struct.unpack_from("<L", tail, place + 12)
+    if place >= 76 and tail.startswith(b"PK\x06\x07", place - 20):  # zip64: the true size stands further up
+        (n_bytes,) = struct.unpack_from("<Q", tail, place - 36)
+    return int(n_bytes)
 
 
 def _zip_name(member: zipfile.ZipInfo, path: Path, budget: Budget) -> str | None:
