@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dcdp.data.index import INDEX_NAME, RecordingEntry
+from dcdp.data.index import RecordingEntry
 from dcdp.data.own.description import Description, load_description
 from dcdp.data.own.plan import Group, plan_groups, refuse_copies
 from dcdp.data.own.recordings import labels_in, read_group, settle_signals
 from dcdp.data.registry import Progress, cache_folder
 from dcdp.data.store import GAP_S, Store
 from dcdp.errors import ConfigError, DataError, FormatError, MissingError
-from dcdp.files import write_text
 from dcdp.records import LabelSet, Recording, Track
 from dcdp.signals.gaps import hold_last
 
 __all__ = ["OwnSet", "open_own"]
 
 _FORMAT = 1
-_MEMORY = "sources.json"
 
-Fingerprint = list[list[str | int]]
-"""Path, size and time of change of each file of a group."""
+Prints = Mapping[str, str]
+"""Group -> hash of all that its recordings are made from: its files as they are now, and the description."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,23 @@ class OwnSet:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What an earlier import left: its store, and from which files each recording came."""
+class _Import:
+    """One opening of a folder: what there is now, and what an earlier opening stored of it."""
 
-    store: Store
-    groups: Mapping[str, tuple[Fingerprint, tuple[str, ...]]]
+    description: Description
+    groups: Sequence[Group]
+    prints: Prints
+    known: Store | None
+    gap_s: float
+    progress: Progress | None
+
+    @property
+    def stored(self) -> dict[str, tuple[RecordingEntry, ...]]:
+        """Return group -> its recordings in the store, of groups whose files are as they were."""
+        by_print: dict[str, list[RecordingEntry]] = {}
+        for entry in self.known.recordings if self.known else ():
+            by_print.setdefault(entry.fingerprint, []).append(entry)
+        return {key: tuple(by_print[mark]) for key, mark in self.prints.items() if mark in by_print}
 
 
 def open_own(
@@ -83,52 +93,64 @@ def open_own(
     groups = plan_groups(description)
     if description.copies == "refuse":
         refuse_copies(description.folder, groups)
+    _require_split(description)
     prints = {group.key: _fingerprint(description, group) for group in groups}
     folder = (cache or cache_folder()) / _folder_name(description, gap_s)
-    known = _load_known(folder, description)
-    if known and {key: files for key, (files, _) in known.groups.items()} == prints:
-        return OwnSet(description, known.store, 0)
-    return _import(description, groups, prints, folder, known, gap_s, progress)
+    job = _Import(description, groups, prints, _load_known(folder), gap_s, progress)
+    stored = job.stored
+    if job.known and len(stored) == len(groups) and sum(map(len, stored.values())) == len(job.known.recordings):
+        return OwnSet(description, job.known, 0)
+    n_read = _write(folder, job, stored)
+    return OwnSet(description, Store.open(folder), n_read)
 
 
-def _import(
-    description: Description, groups: Sequence[Group], prints: Mapping[str, Fingerprint], folder: Path,
-    known: _Known | None, gap_s: float, progress: Progress | None,
-) -> OwnSet:  # fmt: skip
-    """Read what is new or changed, take the rest from the store before, and write a store of all."""
-    kept = {
-        group.key: known.groups[group.key][1]
-        for group in groups
-        if known and group.key in known.groups and known.groups[group.key][0] == prints[group.key]
-    }
-    spec = known.store.spec if known and kept and _rates_are_free(description) else settle_signals(description, groups)
-    if known and spec != known.store.spec:
-        kept = {}
-    labels = _labels(description, [group for group in groups if group.key not in kept], known, kept)
-    _require_split(description)
-    names: dict[str, tuple[str, ...]] = dict(kept)
-    rates = {signal.name: signal.rate_hz for signal in spec}
+def _write(folder: Path, job: _Import, stored: Mapping[str, tuple[RecordingEntry, ...]]) -> int:
+    """Bring the store up to date and return how many recordings were read for it.
 
-    def recordings() -> Iterator[Recording]:
-        told = _unique()
-        for done, group in enumerate(groups):
-            if progress is not None:
-                progress(done, len(groups), f"{description.name}: {group.paths[0]}")
-            if group.key in kept:
-                assert known is not None
-                found = tuple(_stored(known.store, name) for name in kept[group.key])
-            else:
-                found = tuple(_held(recording, gap_s) for recording in read_group(description, group, rates))
-                names[group.key] = tuple(recording.name for recording in found)
-            for recording in found:
-                yield told(recording)
-        if progress is not None:
-            progress(len(groups), len(groups), description.name)
+    What is new is appended where a fresh import would put it, too: the order of recordings and labels is that of the
+    files, not of their history. Otherwise the store is written anew, and takes what it can from the one before.
+    """
+    description, groups, known = job.description, job.groups, job.known
+    spec = known.spec if known and stored and _rates_are_free(description) else settle_signals(description, groups)
+    if known and spec != known.spec:
+        stored = {}
+    labels = _labels(description, [group for group in groups if group.key not in stored], stored)
+    n_old = len(stored)
+    appends = (
+        known is not None and n_old > 0 and [group.key for group in groups[:n_old]] == list(stored)
+        and sum(map(len, stored.values())) == len(known.recordings)
+        and labels.names[: len(known.labels)] == known.labels.names and labels.null_label == known.labels.null_label
+    )  # fmt: skip
+    marks: dict[str, str] = {}
+    recordings = _recordings(job, stored, {signal.name: signal.rate_hz for signal in spec}, marks, appends)
+    if appends:
+        Store.append(folder, recordings, 0, labels=labels, fingerprints=marks, wait_s=math.inf)
+    else:
+        Store.write(folder, spec, labels, recordings, 0, fingerprints=marks, wait_s=math.inf)
+    return len(marks) - (0 if appends else sum(map(len, stored.values())))
 
-    Store.write(folder, spec, labels, recordings(), gap_s=0)
-    _remember(folder, description, {key: (prints[key], names[key]) for key in prints})
-    store = Store.open(folder)
-    return OwnSet(description, store, len(store.recordings) - sum(map(len, kept.values())))
+
+def _recordings(
+    job: _Import, stored: Mapping[str, tuple[RecordingEntry, ...]], rates: Mapping[str, float], marks: dict[str, str],
+    appends: bool,
+) -> Iterator[Recording]:  # fmt: skip
+    """Yield what is to be written, and mark what each recording was made from."""
+    told = _unique()
+    for done, group in enumerate(job.groups):
+        if job.progress is not None:
+            job.progress(done, len(job.groups), f"{job.description.name}: {group.paths[0]}")
+        if group.key not in stored:
+            found = tuple(_held(r, job.gap_s) for r in read_group(job.description, group, rates))
+        elif appends:
+            continue
+        else:
+            assert job.known is not None
+            found = tuple(_stored(job.known, entry) for entry in stored[group.key])
+        for recording in found:
+            marks[recording.name] = job.prints[group.key]
+            yield told(recording)
+    if job.progress is not None:
+        job.progress(len(job.groups), len(job.groups), job.description.name)
 
 
 def _rates_are_free(description: Description) -> bool:
@@ -137,17 +159,14 @@ def _rates_are_free(description: Description) -> bool:
 
 
 def _labels(
-    description: Description, new: Sequence[Group], known: _Known | None, kept: Mapping[str, tuple[str, ...]]
+    description: Description, new: Sequence[Group], stored: Mapping[str, tuple[RecordingEntry, ...]]
 ) -> LabelSet:
     """Return the activities: in the order that is given, else those found, sorted."""
     declared = description.labels.order or tuple(dict.fromkeys(name for _, name in description.labels.names))
     if not declared:
         found = {label for group in new for label in labels_in(description, group)}
-        if known and kept:
-            stored = {name for names in kept.values() for name in names}
-            entries = [entry for entry in known.store.recordings if entry.name in stored]
-            found |= {segment.label for entry in entries for segment in entry.segments}
-        declared = tuple(sorted(found - {description.null_class}))
+        found |= {segment.label for entries in stored.values() for entry in entries for segment in entry.segments}
+        declared = tuple(sorted(found))
     names = tuple(name for name in declared if name != description.null_class)
     return LabelSet((*names, description.null_class) if description.null_class else names,
                     description.null_class or None)  # fmt: skip
@@ -187,28 +206,27 @@ def _held(recording: Recording, gap_s: float) -> Recording:
     return replace(recording, tracks=tracks)
 
 
-def _stored(store: Store, name: str) -> Recording:
+def _stored(store: Store, entry: RecordingEntry) -> Recording:
     """Return a recording as it lies in a store."""
-    entry: RecordingEntry = next(entry for entry in store.recordings if entry.name == name)
     tracks = []
     for signal in store.spec:
         first, n_rows = entry.rows.get(signal.name, (0, 0))
         if n_rows:
-            values = store.array(signal.name)[first : first + n_rows]
+            values = np.asarray(store.array(signal.name)[first : first + n_rows])
             tracks.append(Track(signal, values, entry.start_s[signal.name]))
     return Recording(entry.name, entry.subject, entry.session, tuple(tracks), entry.segments, entry.notes)
 
 
-def _fingerprint(description: Description, group: Group) -> Fingerprint:
-    found: Fingerprint = []
+def _fingerprint(description: Description, group: Group) -> str:
+    """Return a hash of how a group is read, and of path, size and time of change of its files."""
+    told = replace(description, path=Path(), title="", branches=(), split=None)
+    found: list[tuple[str, int, int]] = []
     for path in group.paths:
         place = description.folder / path
-        files = sorted(place.rglob("*")) if place.is_dir() else [place]
-        for file in files:
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
             facts = file.stat()
-            if file.is_file():
-                found.append([file.relative_to(description.folder).as_posix(), facts.st_size, facts.st_mtime_ns])
-    return found
+            found.append((file.relative_to(description.folder).as_posix(), facts.st_size, facts.st_mtime_ns))
+    return hashlib.sha256(f"{_FORMAT} {told!r} {json.dumps([group.fields, found])}".encode()).hexdigest()
 
 
 def _folder_name(description: Description, gap_s: float) -> str:
@@ -216,32 +234,9 @@ def _folder_name(description: Description, gap_s: float) -> str:
     return f"own-{description.name}-{digest}"
 
 
-def _digest(description: Description) -> str:
-    """Return a hash of all that decides how files are read: comments, titles, branches and splits do not."""
-    told = replace(description, path=Path(), title="", branches=(), split=None)
-    return hashlib.sha256(f"{_FORMAT} {told!r}".encode()).hexdigest()
-
-
-def _load_known(folder: Path, description: Description) -> _Known | None:
-    """Return what an earlier import left, None if there is none, or it is of another description or not whole."""
-    memory = folder.with_name(f"{folder.name}.{_MEMORY}")
+def _load_known(folder: Path) -> Store | None:
+    """Return what an earlier import left, None if there is none or it is damaged."""
     try:
-        plain: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
-        if plain["description"] != _digest(description) or plain["index"] != _index_digest(folder):
-            return None
-        groups = {key: (files, tuple(names)) for key, (files, names) in plain["groups"].items()}
-        return _Known(Store.open(folder), groups)
-    except (MissingError, FormatError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Store.open(folder)
+    except (MissingError, FormatError):
         return None
-
-
-def _remember(
-    folder: Path, description: Description, groups: Mapping[str, tuple[Fingerprint, tuple[str, ...]]]
-) -> None:
-    """Write what each recording came from, bound to the index: a store without its own memory is read anew."""
-    plain = {"description": _digest(description), "index": _index_digest(folder), "groups": groups}
-    write_text(folder.with_name(f"{folder.name}.{_MEMORY}"), json.dumps(plain))
-
-
-def _index_digest(folder: Path) -> str:
-    return hashlib.sha256((folder / INDEX_NAME).read_bytes()).hexdigest()

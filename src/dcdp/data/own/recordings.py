@@ -93,6 +93,7 @@ def settle_signals(description: Description, groups: Sequence[Group]) -> SignalS
     """
     found: dict[str, list[Signal]] = {}
     for device in description.devices:
+        found |= {device.signal_name(signal): [] for signal in device.signals}  # in the order of the description
         for signal in _described(device):
             found.setdefault(signal.name, []).append(signal)
         if not _all_described(device):
@@ -101,7 +102,7 @@ def settle_signals(description: Description, groups: Sequence[Group]) -> SignalS
             for group in probed:
                 for signal in _probed(description, device, group):
                     found.setdefault(signal.name, []).append(signal)
-    return SignalSpec(tuple(_agreed(signals) for signals in found.values()))
+    return SignalSpec(tuple(_agreed(signals) for signals in found.values() if signals))
 
 
 def labels_in(description: Description, group: Group) -> set[str]:
