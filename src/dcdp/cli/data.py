@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,24 +21,30 @@ def list_all(*, data: Path | None = None, cache: Path | None = None) -> None:
     Parameters
     ----------
     data
-        Folder in which to look for archives and unpacked sets; $DCDP_DATA if left out.
+        Folder in which to look for archives and unpacked sets; $DCDP_DATA, or where dcdp data fetch puts them.
     cache
         Folder for parsed recordings; $DCDP_CACHE or ~/.cache/dcdp if left out.
     """
     from dcdp.cli.summary import print_lines, print_table
     from dcdp.data import get_set, list_sets
 
-    columns = ["name", "people", "activities", "modalities", "rate", "state"]
+    columns = ["name", "people", "activities", "modalities", "rate", "MB", "licence", "files"]
     rows = []
     for name in list_sets():
         declared = get_set(name)
         sizes = (len(declared.subjects), len(declared.labels))
         state = _state(declared, data, cache)
-        rows.append([name, *sizes, _modalities(declared.spec), _rates(declared.spec), state])
+        megabytes = "?" if declared.megabytes is None else f"{declared.megabytes:g}"
+        sensors = (_modalities(declared.spec), _rates(declared.spec))
+        rows.append([name, *sizes, *sensors, megabytes, _short_licence(declared.licence), state])
     body, n_activities = _synthetic_spec()
-    rows.append([SYNTHETIC, "any", n_activities, _modalities(body), _rates(body), "built in"])
+    rows.append([SYNTHETIC, "any", n_activities, _modalities(body), _rates(body), "-", "part of dcdp", "built in"])
     print_table(columns, rows)
-    print_lines("Terms:", *(f"  {name}: {get_set(name).licence}" for name in list_sets()))
+    print_lines(
+        "",
+        "MB: unpacked. files: cached (parsed), here (in the data folder), - (get it with dcdp data fetch NAME).",
+        "Terms in full and the paper to cite: dcdp data info NAME.",
+    )
     if untried := [name for name in list_sets() if get_set(name).tested_on != REAL_FILES]:
         print_lines("", f"Not run on their real files: {', '.join(untried)} (see dcdp data info NAME).")
 
@@ -81,20 +86,23 @@ def info(name: str, /, *, cache: Path | None = None) -> None:
 def _state(declared: DataSet, data: Path | None, cache: Path | None) -> str:
     """Say whether a set is parsed already (cached), lies in the data folder (here), or neither."""
     from dcdp.data.archive import open_source
-    from dcdp.data.registry import cache_folder
+    from dcdp.data.registry import cache_folder, data_folder
     from dcdp.errors import MissingError
 
     folder = cache or cache_folder()
-    if any(folder.glob(f"{declared.name}-v{declared.version}-verified-*")):
+    kind = "verified" if declared.digests else "unverified"
+    if any(folder.glob(f"{declared.name}-v{declared.version}-{kind}-*")):
         return "cached"
-    place = data or os.environ.get("DCDP_DATA")
-    if not place:
-        return "-"
     try:
-        open_source(Path(place), declared.layout)
+        open_source(data or data_folder(), declared.layout)
     except MissingError:
         return "-"
     return "here"
+
+
+def _short_licence(text: str) -> str:
+    """Return the name of a licence without the terms that follow it."""
+    return text.partition(";")[0].partition(" according")[0].removesuffix(" known")
 
 
 def _describe(declared: DataSet) -> list[str]:
