@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from dcdp.data.synthetic import BodyConfig, synthetic_body
 from dcdp.errors import ConfigError, DataError
-from dcdp.records import Stream
+from dcdp.records import Recording, Stream
 from dcdp.signals import apply_clock, clock_notes, estimate_clock
 
 MINUTES = 6
@@ -18,7 +18,7 @@ PEOPLE = (0, 2, 4)  # first recording of each
 
 
 @cache
-def body(seed: int = 1):  # the tests below share it
+def body(seed: int) -> tuple[Recording, ...]:
     config = BodyConfig(seed=seed, n_subjects=3, minutes_per_subject=2 * MINUTES, modalities=("acc", "gyr"),
                         dropout_rate=0.0)
     return synthetic_body(config).recordings
@@ -26,14 +26,14 @@ def body(seed: int = 1):  # the tests below share it
 
 def device(
     recording: int, signal: str, rate_hz: float, offset_s: float = 0.0, drift_ppm: float = 0.0, noise: float = 0.1,
-    seed: int = 0,
+    seed: int = 0, body_seed: int = 1,
 ) -> Stream:
     """Return what a device of its own rate and clock would write; it adds its own noise, and jitter of 0.5 ms.
 
     The true time is its time, stretched by the drift, plus the offset.
     """
     rng = np.random.default_rng(seed)
-    track = body()[recording].track(signal)
+    track = body(body_seed)[recording].track(signal)
     assert track is not None
     known_s = np.arange(len(track.values)) / track.signal.rate_hz
     true_s = np.arange(0, known_s[-1], 1 / rate_hz)
@@ -175,3 +175,28 @@ def test_senseless_comparisons_are_refused() -> None:
     for options in ({"max_offset_s": 0.0}, {"max_offset_s": np.nan}, {"max_drift_ppm": -1.0}):
         with pytest.raises(ConfigError, match="max_offset_s must be positive"):
             estimate_clock(reference, reference, **options)
+
+
+@pytest.mark.slow
+def test_figures_of_the_docs() -> None:
+    """Offsets within 30 s, drifts within 200 ppm, three bodies of three people in two recordings each."""
+    rng = np.random.default_rng(0)
+    for one, two, bounds in (
+        ("wrist_acc", "wrist_acc", (0.9, 0.003, 0.010)), ("chest_acc", "wrist_acc", (0.5, 0.015, 0.05))
+    ):  # fmt: skip
+        errors_s, n_pairs = [], 0
+        for seed in (1, 2, 3):
+            for recording in range(6):
+                offset_s, drift_ppm = rng.uniform(-30, 30), rng.uniform(-200, 200)
+                other = device(recording, two, 31.25, offset_s, drift_ppm, seed=1, body_seed=seed)
+                reference = device(recording, one, 50.0, body_seed=seed)
+                n_pairs += 1
+                try:
+                    errors_s.append(worst_error_s(reference, other, offset_s, drift_ppm))
+                except DataError:
+                    continue
+        print(one, two, len(errors_s), "of", n_pairs, np.median(errors_s), max(errors_s))  # noqa: T201  for docs/time.md
+        least, median_s, worst_s = bounds
+        assert len(errors_s) >= least * n_pairs
+        assert np.median(errors_s) < median_s
+        assert max(errors_s) < worst_s
