@@ -464,6 +464,8 @@ def _load_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as err:
         raise FormatError("a description must be TOML", f"{err} in '{path}'", "Mend that line.") from err
+    except RecursionError as err:
+        raise FormatError("a description must be TOML", f"brackets too deep in '{path}'", "Mend it.") from err
     except UnicodeDecodeError as err:
         raise FormatError("a description must be UTF-8", f"'{path}' ({err.reason} at byte {err.start})",
                           "Save it as UTF-8.") from err

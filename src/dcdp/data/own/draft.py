@@ -97,6 +97,7 @@ def describe(folder: Path) -> Draft:
         why = f" ({left_out[0]})" if left_out else ""
         raise DataError("a folder must hold recordings", f"none of {len(files)} files in '{folder}'{why}",
                         f"Put tables ({', '.join(SUFFIXES)}) or files of a recorder there.")
+    recorded.sort(key=lambda kind: not any(s.modality == "acc" for s in kind.guess.signals) if kind.guess else False)
     for kind in (*recorded, *annotations):
         kind.pattern = guess_pattern(kind.paths)
     _name_devices(recorded)

@@ -126,18 +126,23 @@ def sniff(path: Path) -> Dialect:
     if not lines:
         return Dialect()
     first, last = lines[0], lines[-1]
+    usual = max(",;\t", key=first.count)  # what is taken where no separator is given
     separator = max(",;\t", key=lambda sign: (last.count(sign) > 0 and first.count(sign) > 0, first.count(sign)))
+    if separator == ",":  # the commas may be in the numbers
+        better = [sign for sign in ";\t" if all(re.fullmatch(r"\s*-?\d+,\d+\s*|\s*-?\d+\s*", cell)
+                                                for cell in last.split(sign)) and sign in last]  # fmt: skip
+        separator = better[0] if better else separator
     decimal = "."
     if not first.count(separator):
         separator = " " if len(first.split()) > 1 else ","
     elif separator != ",":
-        cells = [cell for line in lines[1:] for cell in line.split(separator)]
+        cells = [cell for line in lines[1:] or lines for cell in line.split(separator)]
         commas = sum(bool(re.fullmatch(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", cell, re.IGNORECASE)) for cell in cells)
         points = sum(bool(re.fullmatch(r"\s*[+-]?\d*\.\d+\s*", cell)) for cell in cells)
         decimal = "," if commas > points else "."
     cells = first.split() if separator == " " else next(csv.reader([first], delimiter=separator))
     header = not all(_is_number(cell.replace(",", ".") if decimal == "," else cell) for cell in cells)
-    told = separator if separator == " " else None
+    told = None if separator == usual else separator
     return Dialect(told, decimal, header, skip)
 
 
@@ -237,12 +242,10 @@ def _time_of(table: Table, place: int, values: NDArray[np.float64] | None) -> tu
     if said in ("s", "ms", "us", "ns"):
         return n, GuessedTime(name, said)
     size = float(np.median(np.abs(known)))
-    for least, unit in ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s")):
-        if size > least:
-            step = float(np.median(np.diff(np.unique(known))))
-            if unit != "s" or step < 10:  # a device may count nanoseconds from when it was switched on
-                return n, GuessedTime(name, unit)
     step = float(np.median(np.diff(np.unique(known))))
+    for per_s, unit in ((1e9, "ns"), (1e6, "us"), (1e3, "ms"), (1.0, "s")):
+        if 1e9 < size / per_s < 2.5e9 and step / per_s < 60:  # seconds since 1970, from 2001 to 2049
+            return n, GuessedTime(name, unit)
     likely = [unit for unit, per_s in (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)) if 4 <= per_s / step <= 2000]
     if len(likely) == 1 and step != 1:
         return n, GuessedTime(name, likely[0])
@@ -268,6 +271,8 @@ def _rate(table: Table, time: GuessedTime | None) -> tuple[float | None, tuple[f
 
 
 def _guess_signals(table: Table, numbers: dict[int, NDArray[np.float64]], context: str) -> tuple[GuessedSignal, ...]:
+    if all(name.startswith("column_") for name in table.names):
+        return _guess_nameless(table, numbers, context)
     signals: list[GuessedSignal] = []
     used: set[int] = set()
     for stem, places in _triads([(place, table.names[place]) for place in numbers]):
@@ -289,6 +294,25 @@ def _guess_signals(table: Table, numbers: dict[int, NDArray[np.float64]], contex
             continue
         unit, doubt = _guess_unit(modality, table.names[place], values[:, None])
         signals.append(GuessedSignal(modality, (table.names[place],), unit, place_in(table.names[place]), doubt))
+    return tuple(_distinct(signals))
+
+
+def _guess_nameless(
+    table: Table, numbers: dict[int, NDArray[np.float64]], context: str
+) -> tuple[GuessedSignal, ...]:
+    """Take columns without names three by three: what shows gravity is an acceleration."""
+    places = list(numbers)
+    signals: list[GuessedSignal] = []
+    for first in range(0, len(places) - 2, 3):
+        triad = places[first : first + 3]
+        values = np.stack([numbers[place] for place in triad], axis=1)
+        heavy = any(check_gravity(values, unit) is None for unit in ("m/s2", "g", "mg"))
+        free = [m for m in ("gyr", "mag") if all(signal.modality != m for signal in signals)]
+        modality = modality_of(context) or ("acc" if heavy else (free or ["acc"])[0])
+        columns = tuple(table.names[place] for place in triad)
+        unit, doubt = _guess_unit(modality, columns[0], values)
+        doubts = () if modality_of(context) and len(places) == 3 else (f"are {', '.join(columns)} its {modality}?",)
+        signals.append(GuessedSignal(modality, columns, unit, "", (*doubts, *doubt)))
     return tuple(_distinct(signals))
 
 
