@@ -15,8 +15,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_configure() -> None:
     """Keep torch on one thread: two busy threads on two cores are several times slower."""
     import torch
+    from hypothesis import settings
 
     torch.set_num_threads(1)
+    settings.register_profile("dcdp", deadline=None)  # a busy machine is no fault of the code
+    settings.load_profile("dcdp")
 
 
 @pytest.fixture(scope="session")

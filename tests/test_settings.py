@@ -212,3 +212,9 @@ def test_a_file_that_is_absent_or_not_toml_is_named(tmp_path: Path) -> None:
     broken.write_bytes(b"\xff\xfe")
     with pytest.raises(FormatError, match="must be TOML"):
         settings.from_toml(Outer, broken)
+
+
+def test_brackets_without_end_are_no_toml(tmp_path):
+    (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
+    with pytest.raises(FormatError, match="a configuration file must be TOML: got brackets too deep"):
+        settings.load_toml(tmp_path / "deep.toml")

@@ -171,6 +171,8 @@ def load_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise FormatError("a configuration file must be TOML", f"{err} in '{path}'", "Mend that line.") from err
+    except RecursionError as err:
+        raise FormatError("a configuration file must be TOML", f"brackets too deep in '{path}'", "Mend it.") from err
 
 
 def _hints(cls: Any) -> dict[str, Any]:
@@ -306,7 +308,7 @@ def _parse(text: str) -> Any:
     """Read a TOML value; what is not one is a bare word."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return parsed["value"] if len(parsed) == 1 else text
 

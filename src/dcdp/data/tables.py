@@ -225,7 +225,7 @@ class Table:
         first = int(whole[0])
         if max(abs(int(whole.min())), abs(int(whole.max()))) > 2**62:
             self._refuse_missing(place, column.abs() > 2**62)
-        return Times(first * factor_ns, (whole - first).astype(np.float64) * (factor_ns / _NS))
+        return Times(first * factor_ns, (whole - first).astype(np.float64) / (_NS // factor_ns))
 
     def _fractional(self, place: int, unit: str) -> Times:
         numbers = self.numbers(place)
@@ -291,7 +291,7 @@ def read_columns(path: Path, places: Sequence[int], dialect: Dialect = _PLAIN) -
 
 
 def read_text_column(path: Path, place: int, dialect: Dialect = _PLAIN) -> NDArray[np.str_]:
-    """Read one column of a table as text, ``""`` where a cell is empty.
+    """Read one column of a table as text, ``""`` where a cell is empty; empty cells at the end are left out.
 
     Raises
     ------
@@ -302,7 +302,7 @@ def read_text_column(path: Path, place: int, dialect: Dialect = _PLAIN) -> NDArr
 
 
 def read_table(path: Path, places: Sequence[int] | None = None, dialect: Dialect = _PLAIN) -> Table:
-    """Read some columns of a table, all of them if None; rows at the end with nothing in them are left out.
+    """Read some columns of a table, all of them if None; rows at the end with nothing in these columns are left out.
 
     Raises
     ------
@@ -483,6 +483,12 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OverflowError) as err:
+        raise _damaged(path, str(err).strip().split("\n")[0]) from err
+    except OSError as err:
+        # Of a damaged Arrow file polars says "failed to fill whole buffer" or "invalid argument"; what the disk refuses
+        # (no permission, no such file) has a class of its own.
+        if type(err) is not OSError:
+            raise
         raise _damaged(path, str(err).strip().split("\n")[0]) from err
 
 
