@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -10,6 +10,7 @@ from dcdp.errors import FormatError
 NAMES = ("x", "y", "z")
 
 
+@settings(deadline=None)  # the first call imports polars
 @given(
     st.lists(arrays(np.float64, st.tuples(st.integers(1, 5), st.just(3)), elements=st.floats(-1e6, 1e6)), min_size=1),
     st.sampled_from([" ", ","]),

@@ -54,7 +54,7 @@ def open_array(path: Path, n_rows: int, n_channels: int, mapped: bool) -> Values
             raise ValueError(f"{dtype} {shape} in place of float32 {(n_rows, n_channels)}")
     if not n_rows:
         return np.empty((0, n_channels), np.float32)
-    if mapped:
+    if mapped or not hasattr(os, "preadv"):
         return np.memmap(path, np.dtype("<f4"), "r", HEADER_BYTES, (n_rows, n_channels))
     return DiskArray(path, n_rows, n_channels)
 
@@ -62,6 +62,17 @@ def open_array(path: Path, n_rows: int, n_channels: int, mapped: bool) -> Values
 def columns_of(array: Values | DiskArray, first: int, stop: int) -> Values | DiskArray:
     """Return some columns of an array, without copying."""
     return array.columns(first, stop) if isinstance(array, DiskArray) else array[:, first:stop]
+
+
+class _File:
+    """A file that stays open from now on, since a store may be replaced while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self.number)
+        if hasattr(os, "posix_fadvise"):  # pieces come from anywhere: reading ahead would be for nothing
+            os.posix_fadvise(self.number, 0, 0, os.POSIX_FADV_RANDOM)
 
 
 class DiskArray:
@@ -75,18 +86,15 @@ class DiskArray:
     dtype = np.dtype(np.float32)
     ndim = 2
 
-    def __init__(self, path: Path, n_rows: int, n_total: int, columns: tuple[int, int] | None = None) -> None:
-        self._path, self._n_total = path, n_total
-        self._columns = columns or (0, n_total)
+    def __init__(
+        self, path: Path, n_rows: int, n_total: int, columns: tuple[int, int] | None = None, file: _File | None = None
+    ) -> None:
+        self._n_total, self._columns = n_total, columns or (0, n_total)
         self.shape = (n_rows, self._columns[1] - self._columns[0])
-        # Open from now on: a store may be replaced while it is read. Pieces come from anywhere, so no reading ahead.
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, self._file)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+        self._file = file or _File(path)
 
     def __reduce__(self) -> tuple[type[DiskArray], tuple[Any, ...]]:
-        return DiskArray, (self._path, self.shape[0], self._n_total, self._columns)
+        return DiskArray, (self._file.path, self.shape[0], self._n_total, self._columns)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -99,7 +107,7 @@ class DiskArray:
     def columns(self, first: int, stop: int) -> DiskArray:
         """Return some of the columns."""
         begin = self._columns[0]
-        return DiskArray(self._path, len(self), self._n_total, (begin + first, begin + stop))
+        return DiskArray(self._file.path, len(self), self._n_total, (begin + first, begin + stop), self._file)
 
     def __getitem__(self, key: Any) -> Any:
         rows, others = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
@@ -124,14 +132,16 @@ class DiskArray:
         """Read ``n_samples`` rows from each of ``rows``: (B,) -> (B, n_samples, C)."""
         out = np.empty((len(rows), n_samples, self._n_total), np.float32)
         step = 4 * self._n_total
-        for piece, row in zip(out.reshape(len(rows), -1), rows.tolist(), strict=True):
+        for piece, row in zip(out.reshape(len(rows), n_samples * self._n_total), rows.tolist(), strict=True):
             self._fill(piece, HEADER_BYTES + row * step)
         return out[:, :, slice(*self._columns)]
 
     def _read(self, start: int, stop: int) -> Values:
         whole = self._columns == (0, self._n_total)
         out: Values = np.empty((stop - start, self.shape[1]), np.float32)
-        n_rows = max(1, (1 << 22) // self._n_total) if not whole else max(1, stop - start)
+        if stop == start:  # an empty buffer cannot be filled
+            return out
+        n_rows = stop - start if whole else max(1, (1 << 22) // self._n_total)
         for first in range(start, stop, n_rows):  # some columns only: never hold much of the others
             last = min(first + n_rows, stop)
             piece = out if whole else np.empty((last - first, self._n_total), np.float32)
@@ -142,12 +152,12 @@ class DiskArray:
 
     def _fill(self, values: Values, offset: int) -> None:
         view = values.data.cast("B")
-        done = os.preadv(self._file, [view], offset)
+        done = os.preadv(self._file.number, [view], offset)
         while done < len(view):  # a signal, or more than the system gives at once
-            more = os.preadv(self._file, [view[done:]], offset + done)
+            more = os.preadv(self._file.number, [view[done:]], offset + done)
             if not more:
-                raise FormatError("a store must be whole", f"the end of '{self._path}' at byte {offset + done}",
-                                  f"Delete '{self._path.parent}' and open the data set again.")
+                raise FormatError("a store must be whole", f"the end of '{self._file.path}' at byte {offset + done}",
+                                  f"Delete '{self._file.path.parent}' and open the data set again.")
             done += more
 
 

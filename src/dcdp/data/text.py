@@ -60,7 +60,9 @@ def _below(data: bytes, n_lines: int) -> bytes:
 
 
 def _count_rows(data: bytes) -> int:
-    return data.count(b"\n") + (not data.endswith(b"\n"))
+    # Where every line is short this is several times as fast as bytes.count.
+    newlines = np.count_nonzero(np.frombuffer(data, np.uint8) == 0x0A)
+    return int(newlines) + (not data.endswith(b"\n"))
 
 
 def _parse_fast(files: Sequence[tuple[str, bytes]], separator: str, n_columns: int) -> NDArray[np.float64] | None:
