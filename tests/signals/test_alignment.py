@@ -130,6 +130,31 @@ def test_shaking_both_devices_makes_a_refused_pair_clear() -> None:
     assert worst_error_s(reference, other, -17.4, 120.0) < 0.05
 
 
+def test_shaking_makes_even_limbs_that_swing_in_turn_clear() -> None:
+    reference, other = device(0, "wrist_acc", 50.0, body_seed=0), device(0, "ankle_acc", 31.25, -17.4, body_seed=0)
+    with pytest.raises(DataError):
+        estimate_clock(reference, other)
+    for true_s in (10.0, 340.0):
+        reference, other = shaken(reference, 0, true_s), shaken(other, 2, true_s + 17.4)
+    assert worst_error_s(reference, other, -17.4, 0.0) < 0.05
+
+
+@pytest.mark.parametrize(("one", "two"), [(0, 2), (1, 3), (2, 4), (3, 5), (4, 0), (5, 1)])
+def test_two_strangers_who_each_shake_a_device_are_no_pair(one: int, two: int) -> None:
+    first = shaken(device(one, "wrist_acc", 50.0, body_seed=0), 0, 50.0)
+    second = shaken(device(two, "wrist_acc", 50.0, body_seed=0, seed=1), 2, 71.0)
+    with pytest.raises(DataError, match=r"must show the same movement|must agree on the offset"):
+        estimate_clock(first, second)
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_a_drift_that_may_be_chance_is_none(person: int) -> None:
+    other = device(person, "wrist_acc", 20.0, noise=0.3, seed=1)
+    fit = estimate_clock(device(person, "wrist_acc", 50.0, noise=0.3), other)
+    assert fit.drift_ppm == 0.0
+    assert 1 < fit.drift_error_ppm < 40
+
+
 def test_an_offset_beyond_the_largest_is_not_hidden() -> None:
     reference, other = device(0, "wrist_acc", 50.0), device(0, "wrist_acc", 50.0, 25.0, seed=1)
     with pytest.raises(DataError, match=r"an offset must be within max_offset_s: got 2[45]\.\d+ s .* to 3\d"):
