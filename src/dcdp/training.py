@@ -26,6 +26,7 @@ from dcdp.history import History
 from dcdp.interruption import Interruption
 from dcdp.models.branch import BranchEncoder
 from dcdp.models.dual_path import DualPath, Outputs
+from dcdp.models.normalise import ChannelNormaliser
 from dcdp.objectives import ObjectiveConfig
 
 __all__ = ["FitResult", "TrainingConfig", "fit"]
@@ -348,7 +349,7 @@ def _fit_normalisers(network: DualPath, train: Batches, n_windows: int, seed: in
     for m, (name, encoder) in enumerate(network.encoders.items()):
         here = batch.inputs[name][batch.present[:, m]]
         if len(here):
-            assert isinstance(encoder, BranchEncoder)
+            assert isinstance(encoder, BranchEncoder | ChannelNormaliser)  # the latter of a peer
             encoder.fit(here)
 
 

@@ -133,7 +133,8 @@ class Modulator:
         self._groups = list(branch_groups(encoders, optimizer).values()) if self.acts_on == "update" else []
         self._base_lr = [float(group["lr"]) for group in optimizer.param_groups]
         n_branches = len(self.branches)
-        device = next((parameter.device for own in self._parameters for parameter in own), None)
+        groups = [group["params"] for group in optimizer.param_groups]  # encoders may have nothing that learns
+        device = next((parameter.device for own in [*self._parameters, *groups] for parameter in own), None)
         self._sums = torch.zeros(2, n_branches, device=device)
         self._confidence = MovingMean(n_branches, config.smoothing, device)
         self._smooth_coefficient = MovingMean(

@@ -63,7 +63,8 @@ def train(
     config
         TOML file whose keys replace those of the data set's default configuration.
     peers
-        Rivals to train beside, under the same folds, e.g. forest.
+        Rivals to train beside, under the same folds, e.g. forest,tinyhar; NAME@ours trains one by our own recipe, and
+        all takes every one. See docs/peers.md.
     alone
         Train each branch by itself as well: shows what the joint training leaves unused (test.utilisation).
     resume

@@ -55,7 +55,15 @@ _SCHEMA: dict[str, Any] = {
     },
     "validation": {"*": {"macro_f1": _NUMBER}},
     "training": {"*": {"epochs": int, "best_epoch": int, "steps": int}},
-    "peers?": {"*": {"macro_f1": _FIGURE, "seconds": _NUMBER}},
+    "peers?": {
+        "*": {
+            "macro_f1": _FIGURE,
+            "seconds": _NUMBER,
+            "absent?": {"*": {"macro_f1": _NUMBER, "loss": _NUMBER}},
+            "parameters?": int,
+            "windows_per_s?": _NUMBER,
+        }
+    },
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from dcdp.experiments.source import DataSource
 from dcdp.files import atomic_path, write_text
 from dcdp.inference import Inferred, infer, softmax
 from dcdp.models.dual_path import DualPath
-from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
+from dcdp.models.network import BranchLayout, branches_by, build_network, lay_out, resolve_network
 from dcdp.records import Branch, SignalSpec, Windows
 from dcdp.splits import Split, drop_copies, leak_audit, require_classes, require_no_leak
 from dcdp.training import FitResult, fit
@@ -102,7 +102,7 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
         "training": _training_facts(request, bundle, trained),
         "leak_audit": audit,
         "seconds": {"train": train_s, "evaluate": time.perf_counter() - started - train_s},
-        "peers": {name: _peer(request, name, bundle) for name in request.peers},
+        "peers": {name: _peer(request, name, bundle.layouts, resume, progress) for name in request.peers},
     }
     if request.folder is not None and done is not None:
         save_bundle(request.folder / "bundle.safetensors", bundle)
@@ -292,10 +292,31 @@ def _batches(request: FoldRequest, parts: str | tuple[str, ...], network: DualPa
     return batches.usable()
 
 
-def _peer(request: FoldRequest, name: str, bundle: Bundle) -> dict[str, Any]:
-    """Score a rival; it needs no validation, so it gets those subjects for training as well."""
-    train, test = _part(request, "train", "validation"), _part(request, "test")
-    return score_peer(name, request.source.store, bundle.layouts, train, test, request.seed)
+def _peer(
+    request: FoldRequest, name: str, layouts: Sequence[BranchLayout], resume: bool, progress: Report | None
+) -> dict[str, Any]:
+    """Train and score a rival; a finished one is read back on resume."""
+    folder = request.folder / "peers" / name if request.folder else None
+    done = folder / "peer.json" if folder else None
+    if resume and done is not None and done.is_file():
+        result: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return result
+
+    def report(step: int, steps: int, text: str) -> None:
+        if progress is not None:
+            progress(step, steps, f"{name}, {text}")
+
+    result = score_peer(
+        name, request.source.store, layouts, _part(request, "train"), _part(request, "test"), request.seed,
+        validation=_part(request, "validation"), config=request.config, device=request.device, folder=folder,
+        resume=resume, progress=report,
+    )  # fmt: skip
+    if folder is not None and done is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(done, json.dumps(result))
+        for checkpoint in folder.rglob("checkpoint.safetensors"):  # nothing is left to go on with
+            checkpoint.unlink()
+    return result
 
 
 def _training_facts(request: FoldRequest, bundle: Bundle, trained: FitResult) -> dict[str, Any]:

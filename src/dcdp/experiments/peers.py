@@ -3,61 +3,385 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from dcdp.augmentation import AugmentConfig
+from dcdp.balance import ModulationConfig
 from dcdp.batches import Batches
+from dcdp.config import RunConfig
 from dcdp.data.store import Store
-from dcdp.errors import unknown_name
-from dcdp.evaluation import score
+from dcdp.errors import ConfigError, unknown_name
+from dcdp.evaluation import fit_temperature, pool_folds, score, subject_macro_f1
+from dcdp.inference import infer
+from dcdp.models.dual_path import DualPath
 from dcdp.models.network import BranchLayout
+from dcdp.models.normalise import ChannelNormaliser
 from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, predict_proba
+from dcdp.models.peers.gradient_boosting import fit_boosting, predict_boosting
+from dcdp.models.peers.minirocket import fit_minirocket, predict_minirocket
+from dcdp.models.peers.packages import require_package
+from dcdp.models.peers.registry import Recipe, build_peer, get_peer, list_peers
+from dcdp.models.peers.side_by_side import SingleHead
 from dcdp.models.statistics import WindowStatistics
+from dcdp.objectives import ObjectiveConfig
 from dcdp.records import Windows
+from dcdp.training import FitResult, TrainingConfig, fit
 
-__all__ = ["PEERS", "score_peer", "window_features"]
+__all__ = ["expand_peers", "pool_peer", "score_peer", "window_features"]
 
-PEERS = tuple(FOREST_INPUTS)
+_OURS = "ours"
+_PER_GATHER = 1024
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One peer to fit on one fold."""
+
+    name: str
+    store: Store
+    layouts: Sequence[BranchLayout]
+    train: Windows
+    validation: Windows | None
+    seed: int
+    config: RunConfig
+    device: str
+    folder: Path | None
+    resume: bool
+    progress: Report | None
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A fitted peer: ``predict(windows, used)`` gives (N, K) with the branches of ``used`` (M,) alone."""
+
+    predict: Callable[[Windows, Mask], Array]
+    parameters: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def expand_peers(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the peers that are asked for, each once; ``all`` stands for every one there is.
+
+    ``NAME@ours`` is a deep peer trained by our own recipe (optimiser, rates, weight averaging, augmentation).
+
+    Raises
+    ------
+    ConfigError
+        If there is no peer of a name, or a package that it needs is not installed.
+    """
+    wanted = [peer for name in names for peer in (list_peers() if name == "all" else (name,))]
+    for name in wanted:
+        peer = get_peer(_plain_name(name))
+        if name != peer.name and peer.kind == "classical":
+            raise ConfigError("only a deep peer has a recipe", f"'{name}'", f"Give '{peer.name}'.")
+        for package in peer.packages:
+            require_package(peer.name, package)
+    return tuple(dict.fromkeys(wanted))
 
 
 def score_peer(
-    name: str, store: Store, layouts: Sequence[BranchLayout], train: Windows, test: Windows, seed: int
+    name: str,
+    store: Store,
+    layouts: Sequence[BranchLayout],
+    train: Windows,
+    test: Windows,
+    seed: int,
+    *,
+    validation: Windows | None = None,
+    config: RunConfig | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Report | None = None,
 ) -> dict[str, Any]:
-    """Train a peer on ``train`` and return ``scores`` on ``test`` and the ``seconds`` it took.
+    """Train a peer on ``train`` and score it on ``test``.
 
-    ``forest`` is a random forest of 200 trees with balanced classes on the statistics that the network reads too
-    (0 where a branch is absent); ``forest_extended`` reads the further ones of docs/features.md as well.
+    Parameters
+    ----------
+    name
+        See `expand_peers`.
+    store, layouts
+        Where the signals lie, and the branches in which they are read.
+    train, test
+        Windows of different people.
+    seed
+        Of everything that is drawn.
+    validation
+        Windows of further people. A deep peer stops early on them, as our network does; a classical one is fitted on
+        them as well. Without them a deep peer trains to the end.
+    config
+        Budget: epochs, steps, patience, batch size. The recipe is the peer's own.
+    device
+        Where deep peers are trained.
+    folder, resume
+        Where history and checkpoint of a deep peer go, and whether to go on from there.
+    progress
+        Called as ``progress(steps_done, steps, text)``.
+
+    Returns
+    -------
+    dict
+        ``scores``, as `dcdp.evaluation.score` gives them, with ``absent``: the figures without each branch, whose
+        channels (of trees: whose statistics) are then the training mean; ``seconds`` of training and prediction,
+        ``parameters`` that were learned (of trees: nodes), ``windows_per_s`` of prediction, reading included; of a
+        deep peer also ``epochs``, ``best_epoch``, ``steps`` and ``validation``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no peer of that name, or a package that it needs is not installed.
     """
-    if name not in PEERS:
-        raise unknown_name("peer", name, PEERS)
+    (name,) = expand_peers((name,))
+    kind = _plain_name(name)
     started = time.perf_counter()
-    extended = FOREST_INPUTS[name] == "extended"
-    features = window_features(store, train, layouts, extended)
-    forest = fit_forest(features, train.label, seed, n_jobs=torch.get_num_threads())
-    probability = predict_proba(forest, window_features(store, test, layouts, extended), len(test.label_set))
+    task = _Task(
+        name, store, layouts, train, validation, seed, config or RunConfig(), device, folder, resume, progress
+    )
+    fitted = _CLASSICAL.get(kind, _fit_deep)(task)
+    read = time.perf_counter()
+    probability = fitted.predict(test, np.ones(len(layouts), dtype=np.bool_))
+    done = time.perf_counter()
     scores = score(test.label, probability, test.subject, test.label_set.names)
-    return {"scores": scores, "seconds": time.perf_counter() - started}
+    scores["absent"] = _absent(task, fitted, test, subject_macro_f1(test.label, probability, test.subject))
+    return {
+        "scores": scores,
+        "seconds": done - started,
+        "parameters": fitted.parameters,
+        "windows_per_s": round(len(test) / (done - read), 1),
+    } | fitted.facts
+
+
+def pool_peer(folds: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
+    """Join what `score_peer` gave for each fold into the peer's block of a result."""
+    pooled = pool_folds({fold: found["scores"] for fold, found in folds.items()}, labels)
+    pooled["seconds"] = sum(found["seconds"] for found in folds.values())
+    if all("parameters" in found for found in folds.values()):
+        pooled["parameters"] = round(float(np.mean([found["parameters"] for found in folds.values()])))
+        pooled["windows_per_s"] = float(np.mean([found["windows_per_s"] for found in folds.values()]))
+    return pooled
 
 
 def window_features(
     store: Store, windows: Windows, layouts: Sequence[BranchLayout], extended: bool = False
 ) -> NDArray[np.float32]:
-    """Return (N, F) statistics of all branches."""
-    describe = [
-        WindowStatistics(len(lay.channels), tuple(i for i, _ in lay.vectors), lay.n_samples, lay.rate_hz, extended)
-        for lay in layouts
-    ]
+    """Return (N, F) statistics of all branches; 0 where a branch is absent."""
+    describe = _statistics(layouts, extended)
     batches, rows = Batches(store, windows, layouts), []
     with torch.inference_mode():
-        for start in range(0, len(windows), 1024):
-            batch = batches.gather(np.arange(start, min(start + 1024, len(windows))))
+        for start in range(0, len(windows), _PER_GATHER):
+            batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
             parts = [
                 statistics(batch.inputs[lay.branch.name]) * batch.present[:, m : m + 1]
                 for m, (lay, statistics) in enumerate(zip(layouts, describe, strict=True))
             ]
             rows.append(torch.cat(parts, 1).numpy())
     return np.concatenate(rows)
+
+
+def _plain_name(name: str) -> str:
+    plain, at, recipe = name.partition("@")
+    if at and recipe != _OURS:
+        raise unknown_name("recipe of a peer", recipe, (_OURS,))
+    return plain
+
+
+def _absent(task: _Task, fitted: _Fitted, test: Windows, clean: float) -> dict[str, dict[str, float]]:
+    """Score with each branch taken away, in the layout of `dcdp.evaluation.absent_table`."""
+    if len(task.layouts) == 1:  # nothing would be left
+        return {}
+    present = Batches(task.store, test, task.layouts).present
+    table = {}
+    for m, layout in enumerate(task.layouts):
+        used = np.arange(len(task.layouts)) != m
+        probability = fitted.predict(test, used)
+        probability[~(present & used).any(1)] = 1 / probability.shape[1]
+        left = subject_macro_f1(test.label, probability, test.subject)
+        table[layout.branch.name] = {"macro_f1": left, "loss": clean - left}
+    return table
+
+
+def _fit_deep(task: _Task) -> _Fitted:
+    """Train a network through the one loop: one head, no contrast, no modulation."""
+    network, trained = _trained(task, (task.train,), task.validation, None, "")
+    temperature = 1.0
+    if task.validation is not None:
+        held_out = _batches(task, task.validation)
+        temperature = fit_temperature(infer(network, held_out).joint, held_out.windows.label)
+        if task.config.training.refit:
+            network, _ = _trained(task, (task.train, task.validation), None, trained.best_epoch + 1, "refit")
+
+    def predict(windows: Windows, used: Mask) -> Array:
+        batches = Batches(task.store, windows, task.layouts, torch.device(task.device))
+        batches.present &= used
+        return infer(network, batches).probability(temperature)
+
+    facts: dict[str, Any] = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "steps": trained.steps}
+    facts["validation"] = trained.validation
+    return _Fitted(predict, sum(p.numel() for p in network.parameters()), facts)
+
+
+def _trained(
+    task: _Task, parts: Sequence[Windows], validation: Windows | None, stop_epoch: int | None, place: str
+) -> tuple[DualPath, FitResult]:
+    torch.manual_seed(task.seed)
+    plain = build_peer(_plain_name(task.name), task.layouts, len(task.train.label_set)).to(task.device)
+    network = cast("DualPath", plain)  # of a network the loop asks for encoders and a forward pass
+    validate = None
+    if validation is not None:
+        held_out = _batches(task, validation)
+        validate = lambda net: _validate(net, held_out)  # noqa: E731
+    trained = fit(
+        network, _batches(task, _together(parts)), *_method(task), seed=task.seed, validate=validate,
+        stop_epoch=stop_epoch, folder=task.folder / place if task.folder else None, resume=task.resume,
+        progress=task.progress,
+    )  # fmt: skip
+    return network, trained
+
+
+def _method(task: _Task) -> tuple[TrainingConfig, ObjectiveConfig, ModulationConfig, AugmentConfig]:
+    """Return the settings of `fit`: our budget, and the recipe of the peer's paper or our own."""
+    config, plain = task.config, ModulationConfig(alpha=0.0, momentum=0.0)
+    if task.name.endswith(f"@{_OURS}"):
+        objective = replace(config.objective, joint=1.0, branch=0.0, contrast=0.0)
+        return config.training, objective, plain, config.augment
+    recipe = get_peer(task.name).recipe or Recipe()
+    training = replace(
+        config.training, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay, warmup=0.0, clip_norm=0.0, average=0.0,
+    )  # fmt: skip
+    objective = replace(config.objective, joint=1.0, branch=0.0, contrast=0.0, label_smoothing=0.0)
+    return training, objective, plain, AugmentConfig(rotation_deg=0.0)
+
+
+def _validate(network: DualPath, batches: Batches) -> dict[str, Any]:
+    probability, windows = infer(network, batches).probability(), batches.windows
+    return {
+        "macro_f1": subject_macro_f1(windows.label, probability, windows.subject),
+        "accuracy": float((probability.argmax(1) == windows.label).mean()),
+    }
+
+
+def _batches(task: _Task, windows: Windows) -> Batches:
+    return Batches(task.store, windows, task.layouts, torch.device(task.device)).usable()
+
+
+def _fit_trees(task: _Task) -> _Fitted:
+    """Fit a forest or boosted trees on the statistics that the network reads too."""
+    extended = FOREST_INPUTS.get(task.name) == "extended"
+    windows, n_threads = _all_known(task), torch.get_num_threads()
+    features = window_features(task.store, windows, task.layouts, extended)
+    n_classes = len(windows.label_set)
+    if task.name in FOREST_INPUTS:
+        forest = fit_forest(features, windows.label, task.seed, n_jobs=n_threads)
+        parameters = sum(tree.tree_.node_count for tree in forest.estimators_)
+
+        def classify(rows: Array) -> Array:
+            return predict_proba(forest, rows, n_classes)
+    else:
+        model, classes = fit_boosting(features, windows.label, task.seed, n_threads=n_threads)
+        parameters = int(sum(2 * tree["num_leaves"] - 1 for tree in model.dump_model()["tree_info"]))
+
+        def classify(rows: Array) -> Array:
+            return predict_boosting(model, classes, rows, n_classes)
+
+    mean, branch = _mean_features(task, windows, features, extended)
+
+    def predict(asked: Windows, used: Mask) -> Array:
+        rows = window_features(task.store, asked, task.layouts, extended)
+        return classify(np.where(used[branch], rows, mean))
+
+    return _Fitted(predict, parameters)
+
+
+def _mean_features(task: _Task, windows: Windows, features: Array, extended: bool) -> tuple[Array, NDArray[np.int64]]:
+    """Return (F,) mean statistics over the windows in which a branch is present, and (F,) the branch of each."""
+    widths = [statistics.n_features for statistics in _statistics(task.layouts, extended)]
+    branch = np.repeat(np.arange(len(widths)), widths)
+    weight = Batches(task.store, windows, task.layouts).present.mean(0)
+    # Absent branches count as 0 in the sum: dividing by how often a branch is present leaves them out.
+    mean: Array = (features.mean(0, dtype=np.float64) / np.maximum(weight, 1e-12)[branch]).astype(np.float32)
+    return mean, branch
+
+
+def _fit_rocket(task: _Task) -> _Fitted:
+    """Fit MiniRocket on standardised channels side by side."""
+    windows = _all_known(task)
+    held_out = None
+    if task.validation is not None:
+        held_out = np.isin(windows.recording, np.unique(task.validation.recording))
+    head = SingleHead(task.layouts, nn.Identity())
+    _fit_normalisers(head, Batches(task.store, windows, task.layouts), task)
+    everything = np.ones(len(task.layouts), dtype=np.bool_)
+    model = fit_minirocket(_stacked(task, head, windows, everything), windows.label, task.seed, held_out)
+
+    def predict(asked: Windows, used: Mask) -> Array:
+        return predict_minirocket(model, _stacked(task, head, asked, used), len(windows.label_set))
+
+    return _Fitted(predict, model.n_parameters, {"alpha": model.alpha})
+
+
+@torch.no_grad()
+def _fit_normalisers(head: SingleHead, batches: Batches, task: _Task) -> None:
+    order = np.random.default_rng(task.seed).permutation(len(batches))[: task.config.training.normaliser_windows]
+    batch = batches.gather(np.sort(order))
+    for m, name in enumerate(head.branches):
+        here = batch.inputs[name][batch.present[:, m]]
+        if len(here):
+            cast("ChannelNormaliser", head.encoders[name]).fit(here)
+
+
+def _stacked(task: _Task, head: SingleHead, windows: Windows, used: Mask) -> Array:
+    """Return (N, C, T): standardised windows, 0 where a branch is absent or not to be used."""
+    batches, rows = Batches(task.store, windows, task.layouts), []
+    batches.present &= used
+    with torch.inference_mode():
+        for start in range(0, len(windows), _PER_GATHER):
+            batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
+            rows.append(head.side_by_side(batch.inputs, batch.present).numpy())
+    return np.concatenate(rows)
+
+
+def _statistics(layouts: Sequence[BranchLayout], extended: bool) -> list[WindowStatistics]:
+    return [
+        WindowStatistics(len(lay.channels), tuple(i for i, _ in lay.vectors), lay.n_samples, lay.rate_hz, extended)
+        for lay in layouts
+    ]
+
+
+def _all_known(task: _Task) -> Windows:
+    return _together([part for part in (task.train, task.validation) if part is not None])
+
+
+def _together(parts: Sequence[Windows]) -> Windows:
+    """Return the windows of all parts in the order in which windows are cut: by recording, then by start."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("recording", "start_s", "present", "label", "subject", "session")
+        if getattr(first, name) is not None
+    }
+    rows = {name: np.concatenate([part.rows[name] for part in parts]) for name in first.rows}
+    joined = replace(first, rows=rows, **columns)
+    return joined.take(np.lexsort((joined.start_s, joined.recording)))
+
+
+_CLASSICAL: Mapping[str, Callable[[_Task], _Fitted]] = {
+    "forest": _fit_trees,
+    "forest_extended": _fit_trees,
+    "lightgbm": _fit_trees,
+    "minirocket": _fit_rocket,
+}

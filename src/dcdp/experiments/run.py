@@ -20,10 +20,10 @@ import torch
 from dcdp.bundle import load_bundle
 from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
-from dcdp.errors import BundleError, ConfigError, unknown_name
+from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold import FoldRequest, evaluate_bundle, run_fold
-from dcdp.experiments.peers import PEERS
+from dcdp.experiments.peers import expand_peers, pool_peer
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import storage_errors, write_text
 from dcdp.interruption import Interruption
@@ -105,9 +105,7 @@ def train_run(request: RunRequest, config: RunConfig, console: Console | None = 
         On Ctrl-C or SIGTERM, after a checkpoint.
     """
     started = time.perf_counter()
-    for peer in request.peers:
-        if peer not in PEERS:
-            raise unknown_name("peer", peer, PEERS)
+    request = replace(request, peers=expand_peers(request.peers))
     _device(request.device)
     _require_usable_folder(request, config)
     with _progress(console) as bar:
@@ -349,18 +347,16 @@ def _assemble(
         "training": {name: r["training"] for name, r in results.items()},
     }
     if request.peers:
-        parts["peers"] = {peer: _pool_peer(peer, results, labels.names) for peer in request.peers}
+        parts["peers"] = {
+            peer: pool_peer({fold: r["peers"][peer] for fold, r in results.items()}, labels.names)
+            for peer in request.peers
+        }
     return assemble_result(parts, _device(request.device))
 
 
 def _described(source: DataSource) -> dict[str, str]:
     """Return where the description of one's own recordings lies, to find them again."""
     return {} if source.described is None else {"described": str(source.described)}
-
-
-def _pool_peer(name: str, results: dict[str, dict[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
-    pooled = pool_folds({fold: r["peers"][name]["scores"] for fold, r in results.items()}, labels)
-    return pooled | {"seconds": sum(r["peers"][name]["seconds"] for r in results.values())}
 
 
 def _progress(console: Console | None) -> Any:

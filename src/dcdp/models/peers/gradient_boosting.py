@@ -1,0 +1,76 @@
+"""Gradient-boosted trees on window statistics, by LightGBM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcdp.models.peers.packages import require_package
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+__all__ = ["fit_boosting", "predict_boosting"]
+
+
+def fit_boosting(
+    features: NDArray[np.floating],
+    label: NDArray[np.integer],
+    seed: int,
+    *,
+    n_rounds: int = 100,
+    n_threads: int = 1,
+) -> tuple[Booster, NDArray[np.int64]]:
+    """Fit a multiclass model; return it and the classes, sorted, that its outputs stand for.
+
+    Parameters
+    ----------
+    features
+        (N, F) finite statistics of the training windows.
+    label
+        (N,) class indices; classes may be missing.
+    seed
+        Of the features that each tree may look at. The same model for any ``n_threads``.
+    n_rounds
+        Trees of each class.
+    n_threads
+        Threads.
+
+    Raises
+    ------
+    ConfigError
+        If LightGBM is not installed.
+
+    References
+    ----------
+    Ke, Meng, Finley, Wang, Chen, Ma, Ye, Liu (2017). LightGBM: A Highly Efficient Gradient Boosting Decision Tree.
+    NeurIPS.
+
+    Notes
+    -----
+    The package's defaults (100 rounds, 31 leaves, learning rate 0.1), but for two things: a tree looks at 30 % of the
+    features, since neighbours among hundreds of statistics say much the same and this is three times faster; and
+    windows are weighted so that all activities count alike, as for the forest.
+    """
+    require_package("lightgbm", "lightgbm")
+    import lightgbm
+
+    classes, place, count = np.unique(label, return_inverse=True, return_counts=True)
+    weight = len(label) / (len(classes) * count[place])
+    settings = {
+        "objective": "multiclass", "num_class": len(classes), "feature_fraction": 0.3, "seed": seed,
+        "deterministic": True, "force_row_wise": True, "num_threads": n_threads, "verbosity": -1,
+    }  # fmt: skip
+    data = lightgbm.Dataset(features, place, weight=weight)
+    return lightgbm.train(settings, data, n_rounds), classes.astype(np.int64)
+
+
+def predict_boosting(
+    model: Booster, classes: NDArray[np.int64], features: NDArray[np.floating], n_classes: int
+) -> NDArray[np.float32]:
+    """Predict (N, K) probabilities; a class that no training window had gets 0."""
+    probability = np.zeros((len(features), n_classes), dtype=np.float32)
+    probability[:, classes] = np.asarray(model.predict(features)).reshape(len(features), -1)
+    return probability

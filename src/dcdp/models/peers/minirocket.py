@@ -1,0 +1,137 @@
+"""MiniRocket's random convolutions by sktime, under a ridge classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcdp.models.peers.packages import require_package
+
+__all__ = ["ALPHAS", "MiniRocket", "Transform", "fit_minirocket", "predict_minirocket"]
+
+ALPHAS = (1.0, 10.0, 100.0, 1e3, 1e4)
+"""How strongly the ridge classifier may be held back."""
+
+Array = NDArray[np.float32]
+Transform = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class MiniRocket:
+    """A fitted transform, the scale of its features, and a ridge classifier over them.
+
+    Attributes
+    ----------
+    transform
+        Windows (N, C, T) -> features (N, F).
+    mean, std
+        (F,) of the training windows' features.
+    ridge
+        scikit-learn's classifier.
+    alpha
+        The strength that was chosen.
+    """
+
+    transform: Transform
+    mean: Array
+    std: Array
+    ridge: Any
+    alpha: float
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that the classifier has learned."""
+        return int(self.ridge.coef_.size + np.size(self.ridge.intercept_))
+
+
+def fit_minirocket(
+    windows: Array,
+    label: NDArray[np.integer],
+    seed: int,
+    held_out: NDArray[np.bool_] | None = None,
+    make: Callable[[Array, int], Transform] | None = None,
+) -> MiniRocket:
+    """Fit transform and classifier.
+
+    Parameters
+    ----------
+    windows
+        (N, C, T) standardised training windows, T >= 9.
+    label
+        (N,) class indices; classes may be missing.
+    seed
+        Of the kernels' channels and thresholds.
+    held_out
+        (N,) True for the windows by whose accuracy the classifier's strength is chosen; the classifier is then
+        fitted on all. None takes the middle one of `ALPHAS`.
+    make
+        ``make(windows, seed)`` fits the transform; sktime's with 10 000 kernels if left out.
+
+    Raises
+    ------
+    ConfigError
+        If sktime or numba is not installed.
+
+    References
+    ----------
+    Dempster, Schmidt, Webb (2021). MiniRocket: A Very Fast (Almost) Deterministic Transform for Time Series
+    Classification. KDD, arXiv 2012.08791.
+
+    Notes
+    -----
+    - The paper chooses the strength by leaving out one window at a time. Neighbouring windows share half of their
+      samples, so here it is chosen on people that the classifier was not fitted on.
+    - Windows are weighted so that all activities count alike, as for the forest.
+    - The paper turns to logistic regression beyond some 10 000 windows; here it is the ridge classifier throughout.
+    - A ridge classifier has no probabilities; see `predict_minirocket`.
+    """
+    transform = (make or _by_sktime)(windows, seed)
+    features = transform(windows)
+    mean, std = features.mean(0), features.std(0)
+    std[std < 1e-6] = 1
+    features = (features - mean) / std
+    alpha = ALPHAS[len(ALPHAS) // 2] if held_out is None else _choose(features, label, held_out)
+    return MiniRocket(transform, mean, std, _ridge(alpha).fit(features, label), alpha)
+
+
+def predict_minirocket(model: MiniRocket, windows: Array, n_classes: int) -> Array:
+    """Return (N, K): the softmax of the ridge's outputs, which lie near -1 and 1, times 4.
+
+    They order the classes as the ridge does; how sure they look means little. A class without training windows gets 0.
+    """
+    features = (model.transform(windows) - model.mean) / model.std
+    output = model.ridge.decision_function(features)
+    if output.ndim == 1:  # two classes have one output
+        output = np.stack([-output, output], 1)
+    share = np.exp(4 * (output - output.max(1, keepdims=True)))
+    probability = np.zeros((len(windows), n_classes), dtype=np.float32)
+    probability[:, model.ridge.classes_.astype(np.intp)] = share / share.sum(1, keepdims=True)
+    return probability
+
+
+def _choose(features: Array, label: NDArray[np.integer], held_out: NDArray[np.bool_]) -> float:
+    fitted = ~held_out
+    found = [
+        _ridge(alpha).fit(features[fitted], label[fitted]).score(features[held_out], label[held_out])
+        for alpha in ALPHAS
+    ]
+    return ALPHAS[int(np.argmax(found))]
+
+
+def _ridge(alpha: float) -> Any:
+    from sklearn.linear_model import RidgeClassifier
+
+    return RidgeClassifier(alpha, solver="cholesky", class_weight="balanced")
+
+
+def _by_sktime(windows: Array, seed: int) -> Transform:
+    require_package("minirocket", "sktime")
+    require_package("minirocket", "numba")
+    from sktime.transformations.rocket import MiniRocketMultivariate
+
+    rocket = MiniRocketMultivariate(random_state=seed).fit(windows)
+    return lambda x: np.asarray(rocket.transform(x), dtype=np.float32)
