@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ __all__ = ["StoredRecording", "StoredRecordings", "drop_copies", "find_copies"]
 
 # A window that changes less often than this is too plain to be told from another: a heart rate that stays at 80.
 _MIN_CHANGES = 16
+_PIECE_ROWS = 1 << 18
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2**64
 _INVERSE = np.uint64(pow(int(_FACTOR), -1, 2**64))
 
@@ -119,23 +120,35 @@ def _compare(
     windows: Windows, part: NDArray[np.int64], signal: Signal, store: StoredRecordings
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Compare one signal of N >= 1 windows: (N,) whether it could be compared, (3, N) holders in other parts."""
-    numbers, seat, inverse = np.unique(windows.recording, return_index=True, return_inverse=True)
-    spans = np.array([store.recordings[number].rows[signal.name] for number in numbers])
-    array = store.array(signal.name)
-    n_samples = signal.n_samples(windows.window_s)
-    prints = [_fingerprints(array[first : first + n_rows], n_samples) for first, n_rows in spans]
-    n_prints = [len(values) for values in prints]
-    every = np.concatenate(prints)
-    own = every[(np.cumsum(n_prints) - n_prints - spans[:, 0])[inverse] + windows.rows[signal.name]]
+    numbers, seat = np.unique(windows.recording, return_index=True)
+    own = np.zeros(len(windows), np.uint64)
+    rows, order = windows.rows[signal.name], np.argsort(windows.rows[signal.name], kind="stable")
+    for _, first, prints in _all_fingerprints(numbers, windows.window_s, signal, store):
+        # Memory stays that of the windows: what lies between them is looked at again below, not kept.
+        here = order[slice(*np.searchsorted(rows[order], [first, first + len(prints)]))]
+        own[here] = prints[rows[here] - first]
     known = np.unique(own)
-    place = np.minimum(np.searchsorted(known, every), len(known) - 1)
-    hit = known[place] == every
     holder = np.full((3, len(known)), -1)
-    holder[np.repeat(part[seat], n_prints)[hit], place[hit]] = np.repeat(numbers, n_prints)[hit]
+    part_of = dict(zip(numbers.tolist(), part[seat].tolist(), strict=True))
+    for number, _, prints in _all_fingerprints(numbers, windows.window_s, signal, store):
+        place = np.minimum(np.searchsorted(known, prints), len(known) - 1)
+        holder[part_of[number], place[known[place] == prints]] = number
     holders = holder[:, np.searchsorted(known, own)]
     holders[:, own == 0] = -1
     holders[part, np.arange(len(windows))] = -1  # a part may repeat itself
     return own != 0, holders
+
+
+def _all_fingerprints(
+    numbers: NDArray[np.int64], window_s: float, signal: Signal, store: StoredRecordings
+) -> Iterator[tuple[int, int, NDArray[np.uint64]]]:
+    """Yield (recording, row of the first, fingerprints) piece by piece, in the order of ``numbers``."""
+    array, n_samples = store.array(signal.name), signal.n_samples(window_s)
+    for number in numbers.tolist():
+        first, n_rows = store.recordings[number].rows[signal.name]
+        for begin in range(first, first + n_rows - n_samples + 1, _PIECE_ROWS):
+            stop = min(begin + _PIECE_ROWS + n_samples - 1, first + n_rows)
+            yield number, begin, _fingerprints(np.asarray(array[begin:stop]), n_samples)
 
 
 def _fingerprints(values: NDArray[np.float32], n_samples: int) -> NDArray[np.uint64]:
