@@ -13,8 +13,9 @@ from dcdp.models.peers.packages import require_package
 
 __all__ = ["ALPHAS", "MiniRocket", "Transform", "fit_minirocket", "predict_minirocket"]
 
-ALPHAS = (1.0, 10.0, 100.0, 1e3, 1e4)
-"""How strongly the ridge classifier may be held back."""
+ALPHAS = (1e2, 1e3, 1e4, 1e5, 1e6)
+"""How strongly the ridge classifier may be held back; less is ill-conditioned with thousands of features."""
+_USUAL_ALPHA = 1e3
 
 Array = NDArray[np.float32]
 Transform = Callable[[Array], Array]
@@ -67,7 +68,7 @@ def fit_minirocket(
         Of the kernels' channels and thresholds.
     held_out
         (N,) True for the windows by whose accuracy the classifier's strength is chosen; the classifier is then
-        fitted on all. None takes the middle one of `ALPHAS`.
+        fitted on all. None takes 1000.
     make
         ``make(windows, seed)`` fits the transform; sktime's with 10 000 kernels if left out.
 
@@ -94,7 +95,7 @@ def fit_minirocket(
     mean, std = features.mean(0), features.std(0)
     std[std < 1e-6] = 1
     features = (features - mean) / std
-    alpha = ALPHAS[len(ALPHAS) // 2] if held_out is None else _choose(features, label, held_out)
+    alpha = _USUAL_ALPHA if held_out is None else _choose(features, label, held_out)
     return MiniRocket(transform, mean, std, _ridge(alpha).fit(features, label), alpha)
 
 
