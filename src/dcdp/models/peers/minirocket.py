@@ -13,7 +13,7 @@ from dcdp.models.peers.packages import require_package
 
 __all__ = ["ALPHAS", "MiniRocket", "Transform", "fit_minirocket", "predict_minirocket"]
 
-ALPHAS = (1e2, 1e3, 1e4, 1e5, 1e6)
+ALPHAS = (100.0, 300.0, 1e3, 1e4, 1e5)
 """How strongly the ridge classifier may be held back; less is ill-conditioned with thousands of features."""
 _USUAL_ALPHA = 1e3
 
