@@ -26,8 +26,8 @@ class MlpMixer(nn.Module):
 
     Notes
     -----
-    - The paper chooses patch and widths set by set; here they are 4 x 4, 128 features, 64 units across patches, 256
-      across features and 8 blocks for all, the values under which it was compared on 30 sets (arXiv 2606.13194).
+    - The paper's sizes are not known to us. Here patches are 4 x 4, with 128 features, 64 units across patches, 256
+      across features and 8 blocks for all sets, the defaults of the public collection ``whar_models``.
     - The convolution that makes three pictures of the one has 15 x 15 weights, as in the authors' programme.
     - Nothing comes from training on photographs.
     """
