@@ -240,12 +240,14 @@ def _join(store: _Store, window_s: float, labels: LabelSet, cuts: Sequence[_Cut]
     """Put the windows of all recordings one after the other."""
     n_windows = [len(cut.start_s) for cut in cuts]
     n_signals = len(store.spec)
-    rows = np.concatenate([np.empty((0, n_signals), np.int64), *(cut.rows for cut in cuts)])
     return Windows(
         window_s,
         np.repeat(np.arange(len(cuts)), n_windows),
         np.concatenate([np.empty(0), *(cut.start_s for cut in cuts)]),
-        {name: np.ascontiguousarray(rows[:, column]) for column, name in enumerate(store.spec.names)},
+        {
+            name: np.concatenate([np.empty(0, np.int64), *(cut.rows[:, column] for cut in cuts)])
+            for column, name in enumerate(store.spec.names)
+        },
         np.concatenate([np.empty((0, n_signals), np.bool_), *(cut.present for cut in cuts)]),
         np.concatenate([np.empty(0, np.int64), *(cut.label for cut in cuts)]),
         np.repeat(np.array([entry.subject for entry in store.recordings], dtype=np.str_), n_windows),
