@@ -136,7 +136,7 @@ def test_a_classical_peer_is_fitted_on_validation_people_too(scored, parts, monk
 
 def test_windows_joined_again_are_those_that_were_cut(parts, source, config):
     windows = cut_windows(source.store, config.windows)
-    joined = peers._together([parts["test"], parts["validation"], parts["train"]])
+    joined = peers._together([parts["train"], parts["test"], parts["validation"]])
     for name in ("recording", "start_s", "present", "label", "subject"):
         assert np.array_equal(getattr(joined, name), getattr(windows, name))
     assert all(np.array_equal(rows, windows.rows[name]) for name, rows in joined.rows.items())

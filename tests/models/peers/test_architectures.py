@@ -77,6 +77,7 @@ def test_cnn_har_takes_the_strongest_moment_wherever_it_is():
     x = torch.zeros(2, 3, 200)
     x[0, :, 60:90] = x[1, :, 100:130] = random_windows(3, 30, 1)[0]
     torch.testing.assert_close(*network(x))
+    assert not torch.allclose(network(x)[0], network(torch.zeros(1, 3, 200))[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("make", [DeepConvLstm, AttendDiscriminate, TinyHar, TinierHar])
@@ -152,6 +153,14 @@ def test_the_mixer_cuts_whole_patches_and_fills_up_with_nothing():
         + 8 * (2 * 256 + convolutions((26, 64, 1), (64, 26, 1), (128, 256, 1), (256, 128, 1)))
         + 256 + 4 * 129
     )  # fmt: skip
+
+
+def test_a_mixer_block_adds_to_what_it_was_given():
+    block, x = MlpMixer(6, 50, 4).blocks[0], random_windows(26, 128)
+    for perceptron in (block.across_patches, block.across_features):
+        torch.nn.init.zeros_(perceptron[2].weight)
+        torch.nn.init.zeros_(perceptron[2].bias)
+    assert torch.equal(block(x), x)
 
 
 @pytest.fixture
