@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ def fit_minirocket(
     std[std < 1e-6] = 1
     features = (features - mean) / std
     alpha = _USUAL_ALPHA if held_out is None else _choose(features, label, held_out)
-    return MiniRocket(transform, mean, std, _ridge(alpha).fit(features, label), alpha)
+    return MiniRocket(transform, mean, std, _ridge(alpha, features, label), alpha)
 
 
 def predict_minirocket(model: MiniRocket, windows: Array, n_classes: int) -> Array:
@@ -117,16 +118,20 @@ def predict_minirocket(model: MiniRocket, windows: Array, n_classes: int) -> Arr
 def _choose(features: Array, label: NDArray[np.integer], held_out: NDArray[np.bool_]) -> float:
     fitted = ~held_out
     found = [
-        _ridge(alpha).fit(features[fitted], label[fitted]).score(features[held_out], label[held_out])
+        _ridge(alpha, features[fitted], label[fitted]).score(features[held_out], label[held_out])
         for alpha in ALPHAS
     ]
     return ALPHAS[int(np.argmax(found))]
 
 
-def _ridge(alpha: float) -> Any:
+def _ridge(alpha: float, features: Array, label: NDArray[np.integer]) -> Any:
+    from scipy.linalg import LinAlgWarning
     from sklearn.linear_model import RidgeClassifier
 
-    return RidgeClassifier(alpha, solver="cholesky", class_weight="balanced")
+    with warnings.catch_warnings():
+        # The weakest strength is on the verge of what float32 solves; if that does harm, another is chosen.
+        warnings.simplefilter("ignore", LinAlgWarning)
+        return RidgeClassifier(alpha, solver="cholesky", class_weight="balanced").fit(features, label)
 
 
 def _by_sktime(windows: Array, seed: int) -> Transform:
