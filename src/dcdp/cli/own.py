@@ -54,7 +54,7 @@ def print_import(own: OwnSet) -> None:
     """Say in a few lines what was read, and what was done to it on the way in."""
     from dcdp.cli.summary import print_lines
 
-    again = "" if own.n_read else ", unchanged since"
+    again = "" if own.n_read else " (from the cache)"
     read = f" ({own.n_read} read now)" if 0 < own.n_read < len(own.store.recordings) else again
     print_lines(f"{own.description.name}: {_extent(own)}{read}")
     if own.n_read:
@@ -101,7 +101,7 @@ def print_notes(recordings: tuple[RecordingEntry, ...]) -> None:
 
     rows = [[signal or "all", count, words] for signal, count, words in summarise_notes(recordings)]
     if rows:
-        print_table(["signal", "in", "what was found and done"], rows)
+        print_table(["signal", "recordings", "what was found and done"], rows)
 
 
 def _extent(own: OwnSet) -> str:

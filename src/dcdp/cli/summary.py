@@ -53,7 +53,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
         numeric = place > 0 and all(isinstance(row[place], (int, float)) for row in rows)
         whole = place == 0 and all(len(str(row[0])) <= 40 for row in rows)
@@ -62,6 +62,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
         table.add_row(*(Text(f"{cell:.4f}" if isinstance(cell, float) else str(cell)) for cell in row))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a pipe has no width to keep to
     with console.capture() as shown:  # rich would answer a closed pipe with exit code 1
+        if title:  # the table's own title would be broken at the table's width
+            console.print(Text(title, style="bold"))
         console.print(table)
     print_lines(shown.get())
 

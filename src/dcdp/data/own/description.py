@@ -420,6 +420,8 @@ def load_description(path: str | Path) -> Description:
     """
     path = description_path(path)
     mapping = _load_toml(path)
+    if "path" in mapping:  # a field of the record, but no key
+        raise ConfigError(f"in '{path}': a description must not name its own path", "the key 'path'", "Leave it out.")
     try:
         described = build(Description, _with_pairs(mapping) | {"path": path})
     except DcdpError as err:
@@ -472,10 +474,8 @@ def _load_toml(path: Path) -> dict[str, Any]:
 
 
 def _with_pairs(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``labels.names``, whose keys are anybody's, into pairs; refuse ``path``, which is no key of a file."""
+    """Turn ``labels.names``, whose keys are anybody's, into pairs."""
     plain = dict(mapping)
-    if "path" in plain:
-        raise ConfigError("a description does not name its own path", "path", "Leave it out.")
     labels = plain.get("labels")
     if isinstance(labels, Mapping) and isinstance(labels.get("names"), Mapping):
         plain["labels"] = {**labels, "names": [[str(key), value] for key, value in labels["names"].items()]}

@@ -35,5 +35,10 @@ def _words(kind: str, notes: list[Note]) -> str:
         return notes[0].text
     values = sorted(note.value for note in notes if math.isfinite(note.value))
     measured = bool(values) and notes[0].unit not in ("1", "")
-    extent = f" {values[0]:.4g} to {values[-1]:.4g} {notes[0].unit}" if measured else ""
+    extent = f" {_range(values)} {notes[0].unit}" if measured else ""
     return f"{kind}{extent}, such as: {notes[0].text}"
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{values[0]:.4g}", f"{values[-1]:.4g}"
+    return low if low == high else f"{low} to {high}"
