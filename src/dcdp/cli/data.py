@@ -59,12 +59,11 @@ def info(name: str, /, *, cache: Path | None = None) -> None:
     cache
         Folder for parsed recordings.
     """
+    from dcdp.cli.own import import_own, is_own, print_own
     from dcdp.cli.summary import print_lines, print_table
-    from dcdp.data import get_set, list_sets
+    from dcdp.data import get_set
 
-    if name not in (SYNTHETIC, *list_sets()) and (name.lower().endswith(".toml") or Path(name).is_dir()):
-        from dcdp.cli.own import import_own, print_own
-
+    if is_own(name):
         print_own(import_own(name, cache))
         return
     if name == SYNTHETIC:

@@ -9,17 +9,25 @@ if TYPE_CHECKING:
     from dcdp.data.index import RecordingEntry
     from dcdp.data.own import OwnSet
 
-__all__ = ["import_own", "print_import", "print_own", "run_name"]
+__all__ = ["import_own", "is_own", "print_import", "print_own", "run_name"]
+
+
+def is_own(name: str) -> bool:
+    """Say whether a name means described recordings, and not a data set."""
+    if not (name.lower().endswith(".toml") or Path(name).is_dir()):
+        return False
+    from dcdp.data import list_sets
+
+    return name not in ("synthetic", *list_sets())
 
 
 def run_name(name: str) -> str:
     """Return the word by which runs on a data set are named: of a description, the name that it gives itself."""
-    if not (name.lower().endswith(".toml") or "/" in name or Path(name).is_dir()):
-        return name
-    from dcdp.data import list_sets
-    from dcdp.data.own import is_description, load_description
+    if not is_own(name):
+        return Path(name).name
+    from dcdp.data.own import load_description
 
-    return load_description(name).name if name not in list_sets() and is_description(name) else Path(name).name
+    return load_description(name).name
 
 
 def import_own(name: str | Path, cache: Path | None = None, gap_s: float | None = None) -> OwnSet:

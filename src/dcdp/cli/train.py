@@ -80,7 +80,7 @@ def train(
     cache
         Folder for parsed recordings.
     """
-    from dcdp.cli.own import import_own, print_import, run_name
+    from dcdp.cli.own import import_own, is_own, print_import, run_name
 
     called = run_name(name)
     run = out or Path("runs") / f"{called}-{split}-s{seed}"
@@ -88,7 +88,7 @@ def train(
         raise ConfigError("workers must be 1 or more", workers, "Give the number of folds to train at a time.")
     refuse_existing(run, resume=resume, force=force)
     settled = resolve_config(called, config, settings or [])
-    if called != name:  # read before torch is: what is wrong with a file is told at once
+    if is_own(name):  # read before torch is: what is wrong with a file is told at once
         print_import(import_own(name, cache, settled.windows.gap_s))
 
     from rich.console import Console
