@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from dcdp.data.declaration import DataSet, Download, Files, inertial_signal, subject_name
 from dcdp.data.layout import Layout
+from dcdp.data.matlab import read_matrix
 from dcdp.errors import FormatError
 from dcdp.records import Branch, LabelSet, Recording, Segment, SignalSpec, Track
 from dcdp.signals.units import convert
@@ -18,6 +18,7 @@ from dcdp.signals.units import convert
 __all__ = ["USCHAD"]
 
 RATE_HZ = 100.0
+MAT_BYTES = 20_000_000
 ACTIVITIES = (
     "walking_forward",
     "walking_left",
@@ -61,22 +62,16 @@ def parse(files: Files) -> Iterator[Recording]:
 
 def _readings(path: str, data: bytes) -> NDArray[np.float64]:
     """Return ``sensor_readings`` (T, 6) [g, deg/s]."""
-    from scipy.io import loadmat
-
-    try:
-        values = loadmat(io.BytesIO(data), variable_names=["sensor_readings"]).get("sensor_readings")
-    except Exception as err:  # damaged bytes make SciPy raise almost anything
-        raise FormatError("a file must be a MATLAB file of version 5", f"'{path}' ({err})",
-                          "The file is damaged: fetch it again.") from err
+    values = read_matrix(path, data, "sensor_readings", MAT_BYTES)
     if values is None:
         raise FormatError("a file must hold 'sensor_readings'", f"none in '{path}'", "Fetch the file again.")
-    if values.ndim != 2 or values.shape[1] != 6 or len(values) == 0 or values.dtype.kind != "f":
-        raise FormatError("'sensor_readings' must be numbers in 6 columns",
-                          f"{values.dtype} {values.shape} in '{path}'", "The file is damaged: fetch it again.")
+    if values.shape[1] != 6 or len(values) == 0:
+        raise FormatError("'sensor_readings' must have 6 columns", f"{values.shape} in '{path}'",
+                          "The file is damaged: fetch it again.")
     if np.isinf(values).any():
         raise FormatError("a field must be a finite number or nan", f"an infinite number in '{path}'",
                           "The file is damaged: fetch it again.")
-    return np.asarray(values, dtype=np.float64)
+    return values
 
 
 def _recording(key: Key, readings: NDArray[np.float64]) -> Recording:
