@@ -10,6 +10,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from dcdp.errors import FormatError
 
 __all__ = ["read_matrix"]
+
+Order = Literal["<", ">"]
 
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
@@ -70,18 +73,18 @@ def read_matrix(path: str, data: bytes, name: str, max_bytes: int) -> NDArray[np
     return None
 
 
-def _byte_order(data: bytes) -> str:
+def _byte_order(data: bytes) -> Order:
     mark = data[126:128]
     if len(data) < _HEADER_BYTES or mark not in (b"IM", b"MI"):
         raise _Damage("no header of version 5")
-    order = "<" if mark == b"IM" else ">"
+    order: Order = "<" if mark == b"IM" else ">"
     (version,) = struct.unpack_from(f"{order}H", data, 124)
     if version != 0x0100:
         raise _Damage(f"version {version:#06x}")
     return order
 
 
-def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+def _elements(data: memoryview, order: Order) -> Iterator[tuple[int, memoryview]]:
     """Yield type and body of the elements that follow one another."""
     at = 0
     while at < len(data):
@@ -98,7 +101,7 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
         at += step
 
 
-def _unpacked(body: memoryview, order: str, max_bytes: int) -> tuple[int, memoryview]:
+def _unpacked(body: memoryview, order: Order, max_bytes: int) -> tuple[int, memoryview]:
     unpacking = zlib.decompressobj()
     plain = memoryview(unpacking.decompress(body, max_bytes + 64))
     if len(plain) > max_bytes or not unpacking.eof:
@@ -106,7 +109,7 @@ def _unpacked(body: memoryview, order: str, max_bytes: int) -> tuple[int, memory
     return next(_elements(plain, order), (0, plain))
 
 
-def _matrix(body: memoryview, order: str, name: str) -> NDArray[np.float64] | None:
+def _matrix(body: memoryview, order: Order, name: str) -> NDArray[np.float64] | None:
     """Return the numbers of an array element if it has this name."""
     parts = _elements(body, order)
     head = [part for _, part in zip(range(3), parts, strict=False)]

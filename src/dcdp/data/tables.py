@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dcdp.data.arrow import arrow_damage
 from dcdp.errors import ConfigError, FormatError, MissingError
 
 __all__ = [
@@ -354,9 +355,8 @@ def _require_table(path: Path) -> None:
 def _scan_binary(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() in _PARQUET:
         return pl.scan_parquet(path, glob=False)
-    with path.open("rb") as file:
-        if file.read(6) != b"ARROW1":  # what polars says of another file does not help
-            raise _damaged(path, "not an Arrow file of version 2")
+    if damage := arrow_damage(path):
+        raise _damaged(path, damage)
     return pl.scan_ipc(path, glob=False)
 
 
