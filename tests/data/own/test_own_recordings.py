@@ -215,6 +215,11 @@ def test_parts_of_one_recording_are_put_behind_one_another(
     for part, rows in ((10, table[2000:]), (9, table[:2000])):  # by number, not by letter
         rows.write_csv(folder / "s01" / f"phone{part}.csv")
     edit(folder / "dcdp.toml", "phone.csv", "phone{part}.csv")
+    found = read()
+    assert np.array_equal(found.tracks[0].values, expected.tracks[0].values)
+    assert found.notes == expected.notes
+    edit(folder / "dcdp.toml", 'time = { column = "time", unit = "ms" }', 'clock = "start"')
+    edit(folder / "dcdp.toml", 'placement = "wrist"', 'placement = "wrist"\nclock = "start"')
     assert np.array_equal(read().tracks[0].values, expected.tracks[0].values)
 
 
@@ -257,6 +262,15 @@ def test_a_column_of_labels(folder: Path, labelled: Callable[[str], Path], read:
     truth(folder).with_columns(pl.Series("code", codes)).write_csv(folder / "s01" / "phone.csv")
     labelled('column = "code"\nnames = { 1 = "walk", 2 = "sit" }\nnull = ["0"]\n')
     assert read().segments == (Segment(0, 15, "walk"), Segment(30, 45, "sit"))
+
+
+def test_a_label_does_not_last_over_a_gap(
+    folder: Path, labelled: Callable[[str], Path], read: Callable[[], Recording]
+) -> None:
+    table = truth(folder).with_columns(pl.lit("walk").alias("code"))
+    pl.concat([table[:1000], table[1500:]]).write_csv(folder / "s01" / "phone.csv")
+    labelled('column = "code"\n')
+    assert [(s.start_s, s.stop_s) for s in read().segments] == [pytest.approx((0, 20)), pytest.approx((30, 60))]
 
 
 def test_labels_in_the_path(folder: Path, labelled: Callable[[str], Path]) -> None:
