@@ -88,7 +88,7 @@ def read_recording(
     if TIME not in columns and rate_hz is None:
         raise MismatchError(
             "a recording must say when its samples were taken", f"no column '{TIME}' in '{path}'",
-            f"Add '{TIME}' in seconds, or give the sampling rate (--rate-hz).",
+            f"Add '{TIME}' in seconds, or give the sampling rate (--rate-hz), or a description of such files (--like).",
         )  # fmt: skip
     available = {signal.name: [c for c in signal.channels if c in columns] for signal in bundle.spec}
     signals, notes = whole_branches(bundle, available)
