@@ -1,5 +1,6 @@
 """Arrays that are read piece by piece give what a plain array gives, and the memory that there may be is found."""
 
+import os
 import pickle
 import resource
 import subprocess
@@ -74,6 +75,14 @@ def test_a_file_that_is_cut_while_it_is_open(tmp_path):
     np.testing.assert_array_equal(array[:5], PLAIN[:5])
     with pytest.raises(FormatError, match=r"the end of '.*a\.npy' at byte 600\. Delete"):
         array[:50]
+
+
+def test_what_the_system_gives_piece_after_piece(path, monkeypatch):
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, views, offset: preadv(file, [views[0][:37]], offset))
+    array = open_array(path, 50, 6, mapped=False)
+    np.testing.assert_array_equal(array[3:30], PLAIN[3:30])
+    np.testing.assert_array_equal(array.gather(np.array([40, 2]), 9)[1], PLAIN[2:11])
 
 
 SPEC = SignalSpec((inertial_signal("wrist", "acc", 10.0), inertial_signal("wrist", "gyr", 10.0)))

@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from dcdp.data import get_set, open_set, registry
 from dcdp.data.archive import open_source
 from dcdp.data.digests import TreeDigest, check_digests
+from dcdp.data.writer import write_lock
 from dcdp.errors import FormatError, MissingError
 
 
@@ -97,6 +100,35 @@ def test_a_damaged_cache_is_made_again(data, tmp_path):
     (array,) = (tmp_path / "cache").glob("*/*.npy")
     array.write_bytes(array.read_bytes()[:-8])
     assert open_set("hapt", data, tmp_path / "cache", verify=False).array("waist_acc").shape == (210, 3)
+
+
+_WAITER = """
+import sys
+from pathlib import Path
+import dcdp.data.registry as registry
+registry.write_set = lambda *_, **__: sys.exit("parsed again")
+store = registry.open_set("hapt", Path(sys.argv[1]), Path(sys.argv[2]), verify=False,
+                          progress=lambda done, total, text: print(text, flush=True))
+print(len(store.recordings))
+"""
+
+
+def test_another_process_that_reads_the_set_is_waited_for(data, tmp_path):
+    open_set("hapt", data, tmp_path / "whole", verify=False)
+    (whole,) = (tmp_path / "whole").iterdir()
+    folder = tmp_path / "cache" / whole.name
+    with ExitStack() as lock:
+        lock.enter_context(write_lock(folder))
+        with subprocess.Popen(
+            [sys.executable, "-c", _WAITER, str(data), str(tmp_path / "cache")], stdout=subprocess.PIPE, text=True,
+            env={"PYTHONPATH": ":".join(sys.path)},
+        ) as waiter:  # fmt: skip
+            assert waiter.stdout.readline() == "waiting for another process that reads hapt\n"
+            for path in [*whole.glob("*.npy"), whole / "index.json"]:
+                shutil.copy(path, folder)
+            assert waiter.poll() is None
+            lock.close()
+            assert waiter.stdout.readline() == "3\n", "it takes what the other one made"
 
 
 def test_progress_counts_files(data, tmp_path):

@@ -152,6 +152,14 @@ def test_complete_signals_are_told(tmp_path):
     assert set(Store.open(tmp_path / "store").recordings[0].complete) == {"chest_hr", "wrist_gyr"}
 
 
+def test_rows_that_no_recording_names_are_damage(stored):
+    plain = json.loads((stored / "index.json").read_text())
+    del plain["recordings"][1]
+    (stored / "index.json").write_text(json.dumps(plain))
+    with pytest.raises(FormatError, match=r"index must be of this format.*60 of 120 rows in wrist_acc\+1\.npy.*Delete"):
+        Store.open(stored)
+
+
 _HOLDER = """
 import sys, time
 from pathlib import Path

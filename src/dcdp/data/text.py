@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -72,12 +71,12 @@ def _parse_fast(files: Sequence[tuple[str, bytes]], separator: str, n_columns: i
     joined = b"".join(data if data.endswith(b"\n") else data + b"\n" for _, data in files)
     schema = {f"c{i}": pl.Float64 for i in range(n_columns)}
     try:
-        frame = pl.read_csv(io.BytesIO(joined), has_header=False, separator=separator, schema=schema, quote_char=None)
+        frame = pl.read_csv(joined, has_header=False, separator=separator, schema=schema, quote_char=None)
     except pl.exceptions.PolarsError:
         return None
     if any(column.null_count() for column in frame.iter_columns()):
         return None
-    table = np.ascontiguousarray(frame.to_numpy())
+    table = np.ascontiguousarray(frame.to_numpy(order="c"))
     return None if (np.abs(table) > LARGEST).any() else table
 
 
