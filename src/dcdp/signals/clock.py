@@ -16,6 +16,7 @@ from dcdp.signals.tidy import part_of_rows, require_finite_times, tidy_times
 
 __all__ = ["on_clock", "regularise", "sampling_rate", "tidy_times"]
 
+_GAP_STEPS = 1.75
 _REGULAR_SHARE = 0.75
 _RATE_TOLERANCE = 0.005  # clocks of sensors are off by less, rates on purpose by more
 _ROUNDING_SAMPLES = 0.1
@@ -64,7 +65,9 @@ def sampling_rate(times_s: NDArray[np.float64], nominal_hz: float | None = None)
             f"{len(steps) - len(regular)} of {len(steps)} steps far from {typical:.4g} s",
             "Write the time of each sample, or leave time_s out and give the rate.",
         )
-    return _likely_rate(float(1 / regular.mean()), nominal_hz)
+    # Short steps must count as much as long ones: a mean over the regular ones alone would be off where times jitter.
+    unbroken = steps[steps < _GAP_STEPS * typical]
+    return _likely_rate(float(1 / unbroken.mean()), nominal_hz)
 
 
 def _likely_rate(rate_hz: float, nominal_hz: float | None) -> float:
