@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from dcdp.data import get_set, list_sets, open_set, registry
+from dcdp.data import check_store, get_set, list_sets, open_set, registry
 from dcdp.data.archive import open_source
 from dcdp.errors import MissingError
 
