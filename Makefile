@@ -47,7 +47,7 @@ lock: ## choose the newest versions that fit pyproject.toml and write requiremen
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
-	build/lock/bin/python -m pip install --quiet '.[dev,devices,peers]'
+	build/lock/bin/python -m pip install --quiet '.[dev,devices,peers,tune]'
 	{ grep '^#' requirements.lock; \
 	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude dcdp \
 	  | grep -vE '^(cuda|nvidia|triton)' | sed -E 's/\+[a-z0-9.]+$$//'; } > build/requirements.lock
