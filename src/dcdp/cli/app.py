@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from dcdp import __version__
 from dcdp.cli import (
+    compare,
     data,
     data_check,
     data_describe,
@@ -44,6 +45,7 @@ _app = App(
 _app.command(demo.demo)
 _app.command(train.train)
 _app.command(evaluate.evaluate)
+_app.command(compare.compare)
 _app.command(predict.predict)
 _app.command(report.report)
 _app.command(info.info)

@@ -4,6 +4,8 @@ from dcdp.evaluation.alignment import alignment_table, linear_cka, retrieval
 from dcdp.evaluation.balance import Subset, non_empty_subsets, shapley_shares, shapley_values, utilisation_gap
 from dcdp.evaluation.by_subject import Scores, pool_folds, score, score_branches, subject_macro_f1
 from dcdp.evaluation.calibration import fit_temperature, negative_log_likelihood
+from dcdp.evaluation.cells import Cell, find_results, read_cells, unique_cells
+from dcdp.evaluation.comparable import check_comparable, check_one_split
 from dcdp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
@@ -14,33 +16,52 @@ from dcdp.evaluation.metrics import (
     reliability_table,
     weighted_f1,
 )
+from dcdp.evaluation.published import PUBLISHED, Published
+from dcdp.evaluation.ranking import Ranking, critical_difference, rank_methods
 from dcdp.evaluation.results import FORMAT, assemble_result, environment, read_result, write_result
 from dcdp.evaluation.robustness import absent_table
 from dcdp.evaluation.schema import check_result
-from dcdp.evaluation.statistics import Comparison, compare
+from dcdp.evaluation.standings import Overall, Row, Standing, overall, standings
+from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, holm, smallest_p
 
 __all__ = [
     "FORMAT",
+    "PUBLISHED",
+    "Cell",
     "Comparison",
+    "Overall",
+    "Published",
+    "Ranking",
+    "Row",
     "Scores",
+    "Standing",
     "Subset",
     "absent_table",
     "accuracy",
     "alignment_table",
     "assemble_result",
     "balanced_accuracy",
+    "bootstrap_interval",
+    "check_comparable",
+    "check_one_split",
     "check_result",
     "compare",
     "confusion_matrix",
+    "critical_difference",
     "environment",
     "expected_calibration_error",
+    "find_results",
     "fit_temperature",
+    "holm",
     "linear_cka",
     "macro_f1",
     "negative_log_likelihood",
     "non_empty_subsets",
+    "overall",
     "per_class_f1",
     "pool_folds",
+    "rank_methods",
+    "read_cells",
     "read_result",
     "reliability_table",
     "retrieval",
@@ -48,7 +69,10 @@ __all__ = [
     "score_branches",
     "shapley_shares",
     "shapley_values",
+    "smallest_p",
+    "standings",
     "subject_macro_f1",
+    "unique_cells",
     "utilisation_gap",
     "weighted_f1",
     "write_result",

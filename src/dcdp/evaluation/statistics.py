@@ -1,21 +1,21 @@
-"""Say whether one method is ahead of another on the same subjects and seeds."""
+"""Say how far a mean can be trusted, and whether one method is ahead of another on the same subjects and seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dcdp.errors import DataError
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "bootstrap_interval", "compare", "holm", "smallest_p"]
 
 Key = TypeVar("Key", bound=Hashable)
 
-MIN_PAIRS_FOR_P = 6  # two-sided, n pairs: the smallest p of the signed-rank test is 2 / 2**n
+MIN_PAIRS_FOR_P = 6  # with one pair less, p cannot go below .0625
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def compare(
     (0.1, 0.5, 'tie')
     """
     difference = _differences(ours, theirs)
-    low, high = _bootstrap_interval(difference, seed, n_resamples)
+    low, high = bootstrap_interval(difference, seed=seed, n_resamples=n_resamples)
     return Comparison(
         n_pairs=len(difference),
         mean_difference=float(difference.mean()),
@@ -95,6 +95,75 @@ def compare(
         verdict="ahead" if low > 0 else "behind" if high < 0 else "tie",
         note=_note(difference),
     )
+
+
+def bootstrap_interval(values: ArrayLike, *, seed: int = 0, n_resamples: int = 10_000) -> tuple[float, float]:
+    """Return the bootstrap 95 % interval of a mean, from its 2.5th and 97.5th percentiles.
+
+    Parameters
+    ----------
+    values
+        (N,) one value a subject, or a pair.
+    seed
+        Of the draws: the same values give the same interval.
+    n_resamples
+        Resamples of N values, drawn with replacement.
+
+    References
+    ----------
+    Efron: "Bootstrap methods: another look at the jackknife", 1979 (percentile interval).
+
+    Examples
+    --------
+    >>> bootstrap_interval([0.5, 0.5, 0.5])
+    (0.5, 0.5)
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(len(sample), size=(n_resamples, len(sample)))
+    low, high = np.quantile(sample[drawn].mean(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct the p values of a family of comparisons, so that the risk of one false claim among all stays 5 %.
+
+    The smallest of n is multiplied by n, the next by n - 1 and so on; none may come out smaller than one before it,
+    and none above 1.
+
+    Parameters
+    ----------
+    p_values
+        (N,) in [0, 1], in any order.
+
+    Returns
+    -------
+    (N,) corrected, in the order given.
+
+    References
+    ----------
+    Holm: "A simple sequentially rejective multiple test procedure", 1979.
+
+    Examples
+    --------
+    >>> [round(p, 3) for p in holm([0.04, 0.01, 0.03])]
+    [0.06, 0.03, 0.06]
+    """
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for done, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - done) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def smallest_p(n_pairs: int) -> float:
+    """Return the smallest p that the two-sided signed-rank test can give: 2 of the 2**n ways to sign n pairs.
+
+    Examples
+    --------
+    >>> smallest_p(5), smallest_p(8)
+    (0.0625, 0.0078125)
+    """
+    return min(1.0, 2.0 / 2**n_pairs)
 
 
 def _differences(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> NDArray[np.float64]:
@@ -114,12 +183,6 @@ def _differences(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> NDAr
     return np.where(np.abs(difference) < 1e-12, 0.0, difference)
 
 
-def _bootstrap_interval(difference: NDArray[np.float64], seed: int, n_resamples: int) -> tuple[float, float]:
-    drawn = np.random.default_rng(seed).integers(len(difference), size=(n_resamples, len(difference)))
-    low, high = np.quantile(difference[drawn].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
 def _signed_rank_p(difference: NDArray[np.float64]) -> float:
     from scipy.stats import wilcoxon  # takes most of a second to import
 
@@ -129,11 +192,10 @@ def _signed_rank_p(difference: NDArray[np.float64]) -> float:
 
 
 def _note(difference: NDArray[np.float64]) -> str:
-    n_unequal = np.count_nonzero(difference)
+    n_unequal = int(np.count_nonzero(difference))
     if n_unequal >= MIN_PAIRS_FOR_P:
         return ""
-    smallest = min(1.0, 2.0 / 2**n_unequal)
     return (
-        f"only {n_unequal} pairs differ: p cannot go below {smallest:.3g}, however large the difference, "
+        f"only {n_unequal} pairs differ: p cannot go below {smallest_p(n_unequal):.3g}, however large the difference, "
         "and the bootstrap interval is too narrow"
     )
