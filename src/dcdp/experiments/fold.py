@@ -40,6 +40,8 @@ from dcdp.training import FitResult, fit
 __all__ = ["FoldRequest", "audit_fold", "evaluate_bundle", "run_fold", "train_fold"]
 
 Report = Callable[[int, int, str], None]
+Watch = Callable[[Mapping[str, Any]], None]
+"""Called after each epoch with its figures of the validation people; may stop training by raising."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,22 @@ class FoldRequest:
     peers: tuple[str, ...] = ()
     alone: bool = False
 
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The branches of the network that is asked for."""
+        how = resolve_network(self.config.network).branch_by
+        return branches_by(self.source.spec, how, self.source.branches)
+
+    @property
+    def layouts(self) -> tuple[BranchLayout, ...]:
+        """Input shapes of the branches."""
+        return lay_out(self.source.spec, self.branches, self.config.windows.window_s)
+
+    def part(self, *names: str) -> Windows:
+        """Return the windows of the people of one part (``train``, ``validation``, ``test``), or of several."""
+        parts = self.split.parts(self.windows)
+        return self.windows.take(np.sort(np.concatenate([parts[name] for name in names])))
+
 
 def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | None = None) -> dict[str, Any]:
     """Audit, train, test, and write the fold's files; a finished fold is read back on resume.
@@ -93,7 +111,7 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     started = time.perf_counter()
     bundle, trained = train_fold(request, resume=resume, progress=progress)
     train_s = time.perf_counter() - started
-    scores, inferred = evaluate_bundle(bundle, request.source.store, _part(request, "test"), request.device)
+    scores, inferred = evaluate_bundle(bundle, request.source.store, request.part("test"), request.device)
     if request.alone:
         scores["utilisation"] = _utilisation(request, scores["by_branch"], progress)
     result = {
@@ -106,7 +124,7 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     }
     if request.folder is not None and done is not None:
         save_bundle(request.folder / "bundle.safetensors", bundle)
-        _save_predictions(request.folder / "predictions.npz", bundle, inferred, _part(request, "test"))
+        _save_predictions(request.folder / "predictions.npz", bundle, inferred, request.part("test"))
         write_text(done, json.dumps(result))
     return result
 
@@ -135,10 +153,10 @@ def audit_fold(request: FoldRequest) -> tuple[FoldRequest, dict[str, Any]]:
 
 
 def train_fold(
-    request: FoldRequest, *, resume: bool = False, progress: Report | None = None
+    request: FoldRequest, *, resume: bool = False, progress: Report | None = None, watch: Watch | None = None
 ) -> tuple[Bundle, FitResult]:
     """Train on the training subjects, stop early on the validation subjects, calibrate on them, and bundle."""
-    network, trained = _fit(request, ("train",), request.folder, None, resume, progress)
+    network, trained = _fit(request, ("train",), request.folder, None, resume, progress, watch)
     temperature = _temperature(network, _batches(request, "validation", network))
     if request.config.training.refit:
         folder = request.folder / "refit" if request.folder else None
@@ -156,7 +174,7 @@ def train_fold(
         "versions": environment()["versions"],
     } | ({"sessions": _seen_sessions(request.split)} if request.split.sessions else {})
     bundle = Bundle(
-        network.cpu(), source.spec, _branches(request), request.windows.label_set, config.windows,
+        network.cpu(), source.spec, request.branches, request.windows.label_set, config.windows,
         config.network, temperature, provenance,
     )  # fmt: skip
     return bundle, trained
@@ -197,11 +215,12 @@ def _fit(
     stop_epoch: int | None,
     resume: bool,
     progress: Report | None,
+    watch: Watch | None = None,
 ) -> tuple[DualPath, FitResult]:
     """Build and train a network; without ``stop_epoch`` it stops early on the validation subjects."""
     config = request.config
     torch.manual_seed(request.seed)
-    layouts = lay_out(request.source.spec, _branches(request), config.windows.window_s)
+    layouts = request.layouts
     network = build_network(layouts, len(request.windows.label_set), config.network).to(request.device)
     train = _batches(request, parts, network)
     validation = _batches(request, "validation", network)
@@ -209,25 +228,28 @@ def _fit(
         network, train, config.training, config.objective, config.modulation, config.augment,
         branch_dropout=resolve_network(config.network).branch_dropout,
         seed=request.seed,
-        validate=(lambda net: _validate(net, validation)) if stop_epoch is None else None,
+        validate=(lambda net: _validate(net, validation, watch)) if stop_epoch is None else None,
         stop_epoch=stop_epoch, folder=folder, resume=resume, progress=progress,
     )  # fmt: skip
     return network, trained
 
 
-def _validate(network: DualPath, batches: Batches) -> dict[str, Any]:
+def _validate(network: DualPath, batches: Batches, watch: Watch | None) -> dict[str, Any]:
     """Figures of the validation subjects, by which training is stopped: never those of test subjects."""
     windows, inferred = batches.windows, infer(network, batches)
     probability = inferred.probability()
     by_branch = score_branches(
         windows.label, softmax(inferred.branch), inferred.present, windows.subject, network.branches
     )
-    return {
+    figures = {
         "macro_f1": subject_macro_f1(windows.label, probability, windows.subject),
         "accuracy": float((probability.argmax(1) == windows.label).mean()),
         "loss": float(-np.log(probability[np.arange(len(probability)), windows.label] + 1e-12).mean()),
-        "branches": {name: figures["macro_f1"] for name, figures in by_branch.items()},
+        "branches": {name: head["macro_f1"] for name, head in by_branch.items()},
     }
+    if watch is not None:
+        watch(figures)
+    return figures
 
 
 def _utilisation(
@@ -235,7 +257,7 @@ def _utilisation(
 ) -> dict[str, dict[str, float | None]]:
     """Train each branch with all others absent, within the same budget, and compare its head with the joint one's."""
     table: dict[str, dict[str, float | None]] = {}
-    for m, branch in enumerate(_branches(request)):
+    for m, branch in enumerate(request.branches):
 
         def report(done: int, total: int, text: str, name: str = branch.name) -> None:
             if progress is not None:
@@ -274,22 +296,10 @@ def _temperature(network: DualPath, validation: Batches) -> float:
     return float(fit_temperature(infer(network, validation).joint, validation.windows.label))
 
 
-def _branches(request: FoldRequest) -> tuple[Branch, ...]:
-    how = resolve_network(request.config.network).branch_by
-    return branches_by(request.source.spec, how, request.source.branches)
-
-
-def _part(request: FoldRequest, *names: str) -> Windows:
-    parts = request.split.parts(request.windows)
-    return request.windows.take(np.sort(np.concatenate([parts[name] for name in names])))
-
-
 def _batches(request: FoldRequest, parts: str | tuple[str, ...], network: DualPath) -> Batches:
-    layouts = lay_out(request.source.spec, _branches(request), request.config.windows.window_s)
-    names = (parts,) if isinstance(parts, str) else parts
-    windows = _part(request, *names)
-    batches = Batches(request.source.store, windows, layouts, next(network.parameters()).device)
-    return batches.usable()
+    windows = request.part(*((parts,) if isinstance(parts, str) else parts))
+    device = next(network.parameters()).device
+    return Batches(request.source.store, windows, request.layouts, device).usable()
 
 
 def _peer(
@@ -307,8 +317,8 @@ def _peer(
             progress(step, steps, f"{name}, {text}")
 
     result = score_peer(
-        name, request.source.store, layouts, _part(request, "train"), _part(request, "test"), request.seed,
-        validation=_part(request, "validation"), config=request.config, device=request.device, folder=folder,
+        name, request.source.store, layouts, request.part("train"), request.part("test"), request.seed,
+        validation=request.part("validation"), config=request.config, device=request.device, folder=folder,
         resume=resume, progress=report,
     )  # fmt: skip
     if folder is not None and done is not None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from dcdp.augmentation import AugmentConfig
 from dcdp.balance import ModulationConfig
@@ -24,7 +24,7 @@ from dcdp.inference import infer
 from dcdp.models.dual_path import DualPath
 from dcdp.models.network import BranchLayout
 from dcdp.models.normalise import ChannelNormaliser
-from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, predict_proba
+from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, forest_bytes, predict_proba
 from dcdp.models.peers.gradient_boosting import fit_boosting, predict_boosting
 from dcdp.models.peers.minirocket import fit_minirocket, predict_minirocket
 from dcdp.models.peers.packages import require_package
@@ -35,7 +35,7 @@ from dcdp.objectives import ObjectiveConfig
 from dcdp.records import Windows
 from dcdp.training import FitResult, TrainingConfig, fit
 
-__all__ = ["expand_peers", "pool_peer", "score_peer", "window_features"]
+__all__ = ["FittedPeer", "expand_peers", "fit_peer", "pool_peer", "score_fitted", "score_peer", "window_features"]
 
 _OURS = "ours"
 _PER_GATHER = 1024
@@ -63,11 +63,24 @@ class _Task:
 
 
 @dataclass(frozen=True)
-class _Fitted:
-    """A fitted peer: ``predict(windows, used)`` gives (N, K) with the branches of ``used`` (M,) alone."""
+class FittedPeer:
+    """A fitted peer.
 
-    predict: Callable[[Windows, Mask], Array]
+    Attributes
+    ----------
+    predict
+        ``predict(store, windows, used)`` gives probabilities (N, K) of the windows of any store with the signals that
+        the peer was fitted on, with the branches of ``used`` (M,) alone.
+    parameters, n_bytes
+        Numbers that were learned (of trees: nodes), and the memory that the model takes [bytes].
+    facts
+        Of a deep peer ``epochs``, ``best_epoch``, ``steps``, ``validation`` and ``train_windows_per_s``; of MiniRocket
+        ``alpha``.
+    """
+
+    predict: Callable[[Store, Windows, Mask], Array]
     parameters: int
+    n_bytes: int
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -91,12 +104,11 @@ def expand_peers(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def score_peer(
+def fit_peer(
     name: str,
     store: Store,
     layouts: Sequence[BranchLayout],
     train: Windows,
-    test: Windows,
     seed: int,
     *,
     validation: Windows | None = None,
@@ -105,8 +117,8 @@ def score_peer(
     folder: Path | None = None,
     resume: bool = False,
     progress: Report | None = None,
-) -> dict[str, Any]:
-    """Train a peer on ``train`` and score it on ``test``.
+) -> FittedPeer:
+    """Fit a peer.
 
     Parameters
     ----------
@@ -114,8 +126,8 @@ def score_peer(
         See `expand_peers`.
     store, layouts
         Where the signals lie, and the branches in which they are read.
-    train, test
-        Windows of different people.
+    train
+        Windows of the training people.
     seed
         Of everything that is drawn.
     validation
@@ -130,37 +142,61 @@ def score_peer(
     progress
         Called as ``progress(steps_done, steps, text)``.
 
-    Returns
-    -------
-    dict
-        ``scores``, as `dcdp.evaluation.score` gives them, with ``absent``: the figures without each branch, whose
-        channels (of trees: whose statistics) are then the training mean; ``seconds`` of training and prediction,
-        ``parameters`` that were learned (of trees: nodes), ``windows_per_s`` of prediction, reading included; of a
-        deep peer also ``epochs``, ``best_epoch``, ``steps`` and ``validation``.
-
     Raises
     ------
     ConfigError
         If there is no peer of that name, or a package that it needs is not installed.
     """
     (name,) = expand_peers((name,))
-    kind = _plain_name(name)
-    started = time.perf_counter()
     task = _Task(
         name, store, layouts, train, validation, seed, config or RunConfig(), device, folder, resume, progress
     )
-    fitted = _CLASSICAL.get(kind, _fit_deep)(task)
+    return _CLASSICAL.get(_plain_name(name), _fit_deep)(task)
+
+
+def score_peer(
+    name: str, store: Store, layouts: Sequence[BranchLayout], train: Windows, test: Windows, seed: int, **options: Any
+) -> dict[str, Any]:
+    """Fit a peer on ``train``, with the options of `fit_peer`, and score it on ``test``: windows of other people.
+
+    Returns
+    -------
+    dict
+        ``scores``, see `score_fitted`; ``seconds`` of training and prediction, ``parameters``, ``windows_per_s`` of
+        prediction, reading included; of a deep peer also ``epochs``, ``best_epoch``, ``steps`` and ``validation``.
+
+    Raises
+    ------
+    ConfigError
+        As `fit_peer`.
+    """
+    started = time.perf_counter()
+    fitted = fit_peer(name, store, layouts, train, seed, **options)
     read = time.perf_counter()
-    probability = fitted.predict(test, np.ones(len(layouts), dtype=np.bool_))
+    probability = fitted.predict(store, test, np.ones(len(layouts), dtype=np.bool_))
     done = time.perf_counter()
-    scores = score(test.label, probability, test.subject, test.label_set.names)
-    scores["absent"] = _absent(task, fitted, test, subject_macro_f1(test.label, probability, test.subject))
     return {
-        "scores": scores,
+        "scores": score_fitted(fitted, store, layouts, test, probability),
         "seconds": done - started,
         "parameters": fitted.parameters,
         "windows_per_s": round(len(test) / (done - read), 1),
     } | fitted.facts
+
+
+def score_fitted(
+    fitted: FittedPeer, store: Store, layouts: Sequence[BranchLayout], test: Windows, probability: Array
+) -> dict[str, Any]:
+    """Score what a peer predicts of test windows (N, K).
+
+    Returns
+    -------
+    dict
+        As `dcdp.evaluation.score` gives it, with ``absent``: the figures without each branch, whose channels (of
+        trees: whose statistics) are then the training mean.
+    """
+    scores = score(test.label, probability, test.subject, test.label_set.names)
+    clean = subject_macro_f1(test.label, probability, test.subject)
+    return scores | {"absent": _absent(fitted, store, layouts, test, clean)}
 
 
 def pool_peer(folds: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
@@ -176,18 +212,29 @@ def pool_peer(folds: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> 
 def window_features(
     store: Store, windows: Windows, layouts: Sequence[BranchLayout], extended: bool = False
 ) -> NDArray[np.float32]:
-    """Return (N, F) statistics of all branches; 0 where a branch is absent."""
+    """Return (N, F) statistics of all branches; NaN where a channel that they are taken of is absent."""
     describe = _statistics(layouts, extended)
     batches, rows = Batches(store, windows, layouts), []
     with torch.inference_mode():
         for start in range(0, len(windows), _PER_GATHER):
             batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
             parts = [
-                statistics(batch.inputs[lay.branch.name]) * batch.present[:, m : m + 1]
-                for m, (lay, statistics) in enumerate(zip(layouts, describe, strict=True))
+                _described(statistics, batch.inputs[lay.branch.name])
+                for lay, statistics in zip(layouts, describe, strict=True)
             ]
             rows.append(torch.cat(parts, 1).numpy())
     return np.concatenate(rows)
+
+
+def _described(statistics: WindowStatistics, x: Tensor) -> Tensor:
+    """Return statistics (B, F) of windows (B, C, T), NaN where one of their channels is NaN somewhere."""
+    keep = ~x.isnan().any(-1)
+    triads = [keep[:, first : first + 3].all(1, keepdim=True) for first in statistics.triads]
+    seen = torch.cat([keep, *triads], 1)
+    known = seen[:, statistics.source]
+    if statistics.extended:
+        known = known & seen[:, statistics.second]
+    return statistics(x.nan_to_num(0.0)).where(known, torch.nan)
 
 
 def _plain_name(name: str) -> str:
@@ -197,22 +244,24 @@ def _plain_name(name: str) -> str:
     return plain
 
 
-def _absent(task: _Task, fitted: _Fitted, test: Windows, clean: float) -> dict[str, dict[str, float]]:
+def _absent(
+    fitted: FittedPeer, store: Store, layouts: Sequence[BranchLayout], test: Windows, clean: float
+) -> dict[str, dict[str, float]]:
     """Score with each branch taken away, in the layout of `dcdp.evaluation.absent_table`."""
-    if len(task.layouts) == 1:  # nothing would be left
+    if len(layouts) == 1:  # nothing would be left
         return {}
-    present = Batches(task.store, test, task.layouts).present
+    present = Batches(store, test, layouts).present
     table = {}
-    for m, layout in enumerate(task.layouts):
-        used = np.arange(len(task.layouts)) != m
-        probability = fitted.predict(test, used)
+    for m, layout in enumerate(layouts):
+        used = np.arange(len(layouts)) != m
+        probability = fitted.predict(store, test, used)
         probability[~(present & used).any(1)] = 1 / probability.shape[1]
         left = subject_macro_f1(test.label, probability, test.subject)
         table[layout.branch.name] = {"macro_f1": left, "loss": clean - left}
     return table
 
 
-def _fit_deep(task: _Task) -> _Fitted:
+def _fit_deep(task: _Task) -> FittedPeer:
     """Train a network through the one loop: one head, no contrast, no modulation."""
     network, trained = _trained(task, (task.train,), task.validation, None, "")
     temperature = 1.0
@@ -222,14 +271,15 @@ def _fit_deep(task: _Task) -> _Fitted:
         if task.config.training.refit:
             network, _ = _trained(task, (task.train, task.validation), None, trained.best_epoch + 1, "refit")
 
-    def predict(windows: Windows, used: Mask) -> Array:
-        batches = Batches(task.store, windows, task.layouts, torch.device(task.device))
+    def predict(store: Store, windows: Windows, used: Mask) -> Array:
+        batches = Batches(store, windows, task.layouts, torch.device(task.device))
         batches.present &= used
         return infer(network, batches).probability(temperature)
 
     facts: dict[str, Any] = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "steps": trained.steps}
-    facts["validation"] = trained.validation
-    return _Fitted(predict, sum(p.numel() for p in network.parameters()), facts)
+    facts |= {"validation": trained.validation, "train_windows_per_s": trained.windows_per_s or None}
+    n_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
+    return FittedPeer(predict, sum(p.numel() for p in network.parameters()), n_bytes, facts)
 
 
 def _trained(
@@ -277,45 +327,52 @@ def _batches(task: _Task, windows: Windows) -> Batches:
     return Batches(task.store, windows, task.layouts, torch.device(task.device)).usable()
 
 
-def _fit_trees(task: _Task) -> _Fitted:
+def _fit_trees(task: _Task) -> FittedPeer:
     """Fit a forest or boosted trees on the statistics that the network reads too."""
     extended = FOREST_INPUTS.get(task.name) == "extended"
     windows, n_threads = _all_known(task), torch.get_num_threads()
     features = window_features(task.store, windows, task.layouts, extended)
+    mean = _known_mean(features)
+    features = np.where(np.isnan(features), mean, features)
     n_classes = len(windows.label_set)
     if task.name in FOREST_INPUTS:
         forest = fit_forest(features, windows.label, task.seed, n_jobs=n_threads)
         parameters = sum(tree.tree_.node_count for tree in forest.estimators_)
+        n_bytes = forest_bytes(forest)
 
         def classify(rows: Array) -> Array:
             return predict_proba(forest, rows, n_classes)
     else:
         model, classes = fit_boosting(features, windows.label, task.seed, n_threads=n_threads)
         parameters = int(sum(2 * tree["num_leaves"] - 1 for tree in model.dump_model()["tree_info"]))
+        n_bytes = len(model.model_to_string())
 
         def classify(rows: Array) -> Array:
             return predict_boosting(model, classes, rows, n_classes)
 
-    mean, branch = _mean_features(task, windows, features, extended)
+    branch = _branch_of_features(task.layouts, extended)
 
-    def predict(asked: Windows, used: Mask) -> Array:
-        rows = window_features(task.store, asked, task.layouts, extended)
-        return classify(np.where(used[branch], rows, mean))
+    def predict(store: Store, asked: Windows, used: Mask) -> Array:
+        rows = window_features(store, asked, task.layouts, extended)
+        return classify(np.where(used[branch] & ~np.isnan(rows), rows, mean))
 
-    return _Fitted(predict, parameters)
-
-
-def _mean_features(task: _Task, windows: Windows, features: Array, extended: bool) -> tuple[Array, NDArray[np.int64]]:
-    """Return (F,) mean statistics over the windows in which a branch is present, and (F,) the branch of each."""
-    widths = [statistics.n_features for statistics in _statistics(task.layouts, extended)]
-    branch = np.repeat(np.arange(len(widths)), widths)
-    weight = Batches(task.store, windows, task.layouts).present.mean(0)
-    # Absent branches count as 0 in the sum: dividing by how often a branch is present leaves them out.
-    mean: Array = (features.mean(0, dtype=np.float64) / np.maximum(weight, 1e-12)[branch]).astype(np.float32)
-    return mean, branch
+    return FittedPeer(predict, parameters, n_bytes)
 
 
-def _fit_rocket(task: _Task) -> _Fitted:
+def _branch_of_features(layouts: Sequence[BranchLayout], extended: bool) -> NDArray[np.intp]:
+    """Return (F,) the branch of each statistic."""
+    return np.repeat(np.arange(len(layouts)), [each.n_features for each in _statistics(layouts, extended)])
+
+
+def _known_mean(features: Array) -> Array:
+    """Return (F,) mean statistics over the windows in which they are known; 0 for one that never is."""
+    known = ~np.isnan(features)
+    total = np.where(known, features, 0).sum(0, dtype=np.float64)
+    mean: Array = (total / np.maximum(known.sum(0), 1)).astype(np.float32)
+    return mean
+
+
+def _fit_rocket(task: _Task) -> FittedPeer:
     """Fit MiniRocket on standardised channels side by side."""
     windows = _all_known(task)
     held_out = None
@@ -324,12 +381,15 @@ def _fit_rocket(task: _Task) -> _Fitted:
     head = SingleHead(task.layouts, nn.Identity())
     _fit_normalisers(head, Batches(task.store, windows, task.layouts), task)
     everything = np.ones(len(task.layouts), dtype=np.bool_)
-    model = fit_minirocket(_stacked(task, head, windows, everything), windows.label, task.seed, held_out)
+    model = fit_minirocket(
+        _stacked(task.store, task.layouts, head, windows, everything), windows.label, task.seed, held_out
+    )
 
-    def predict(asked: Windows, used: Mask) -> Array:
-        return predict_minirocket(model, _stacked(task, head, asked, used), len(windows.label_set))
+    def predict(store: Store, asked: Windows, used: Mask) -> Array:
+        stacked = _stacked(store, task.layouts, head, asked, used)
+        return predict_minirocket(model, stacked, len(windows.label_set))
 
-    return _Fitted(predict, model.n_parameters, {"alpha": model.alpha})
+    return FittedPeer(predict, model.n_parameters, model.n_bytes, {"alpha": model.alpha})
 
 
 @torch.no_grad()
@@ -342,9 +402,11 @@ def _fit_normalisers(head: SingleHead, batches: Batches, task: _Task) -> None:
             cast("ChannelNormaliser", head.encoders[name]).fit(here)
 
 
-def _stacked(task: _Task, head: SingleHead, windows: Windows, used: Mask) -> Array:
+def _stacked(
+    store: Store, layouts: Sequence[BranchLayout], head: SingleHead, windows: Windows, used: Mask
+) -> Array:
     """Return (N, C, T): standardised windows, 0 where a branch is absent or not to be used."""
-    batches, rows = Batches(task.store, windows, task.layouts), []
+    batches, rows = Batches(store, windows, layouts), []
     batches.present &= used
     with torch.inference_mode():
         for start in range(0, len(windows), _PER_GATHER):
@@ -379,7 +441,7 @@ def _together(parts: Sequence[Windows]) -> Windows:
     return joined.take(np.lexsort((joined.start_s, joined.recording)))
 
 
-_CLASSICAL: Mapping[str, Callable[[_Task], _Fitted]] = {
+_CLASSICAL: Mapping[str, Callable[[_Task], FittedPeer]] = {
     "forest": _fit_trees,
     "forest_extended": _fit_trees,
     "lightgbm": _fit_trees,

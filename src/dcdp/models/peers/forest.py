@@ -12,7 +12,7 @@ from dcdp.errors import DataError
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["FOREST_INPUTS", "fit_forest", "predict_proba"]
+__all__ = ["FOREST_INPUTS", "fit_forest", "forest_bytes", "predict_proba"]
 
 FOREST_INPUTS = {"forest": "base", "forest_extended": "extended"}
 """Name of the peer -> the window statistics that it reads (docs/features.md)."""
@@ -86,6 +86,12 @@ def predict_proba(
     probability = np.zeros((len(features), n_classes), dtype=np.float32)
     probability[:, forest.classes_.astype(np.intp)] = forest.predict_proba(features)
     return probability
+
+
+def forest_bytes(forest: RandomForestClassifier) -> int:
+    """Return the memory that the nodes and the class counts of all trees take [bytes]."""
+    states = (tree.tree_.__getstate__() for tree in forest.estimators_)
+    return int(sum(state["nodes"].nbytes + state["values"].nbytes for state in states))
 
 
 def _check(features: NDArray[np.floating]) -> None:

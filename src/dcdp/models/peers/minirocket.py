@@ -49,6 +49,11 @@ class MiniRocket:
         """Numbers that the classifier has learned."""
         return int(self.ridge.coef_.size + np.size(self.ridge.intercept_))
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of classifier and scales [bytes]; the kernels are drawn again from the seed."""
+        return int(sum(np.asarray(a).nbytes for a in (self.ridge.coef_, self.ridge.intercept_, self.mean, self.std)))
+
 
 def fit_minirocket(
     windows: Array,
