@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is first imported
 
@@ -39,3 +41,9 @@ def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path(kept).mkdir(parents=True, exist_ok=True)
         return Path(kept)
     return tmp_path_factory.mktemp("real_cache")
+
+
+@pytest.fixture(scope="session")
+def made_up() -> SimpleNamespace:
+    """Makers of made-up result files: ``make_benchmark(folder, ...)``, ``make_cell(...)``, ``write_cell(folder, cell)``."""
+    return SimpleNamespace(**runpy.run_path(str(REPOSITORY / "tests" / "made_up_benchmark.py")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def check_comparable(cells: Sequence[Cell], *, partial: bool = False) -> None:
             _check_same(first[place], cell, _folds, _SAME_SPLIT, _APART)
         for name in _folds(cell):  # two partial cells need not meet in the first one's folds
             other = first.setdefault((*place, "fold", name), cell)
-            _check_same(other, cell, lambda one, name=name: {name: _folds(one)[name]}, _SAME_SPLIT, _APART)
+            _check_same(other, cell, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)
         if not cell.is_peer:
             other = first.setdefault((*place, "method", cell.method), cell)
             _check_same(other, cell, _config, f"every seed of {cell.method} must have one configuration", _RENAME)
@@ -96,6 +97,10 @@ def _folds(cell: Cell) -> dict[str, Any]:
         }
         for fold in cell.result["split"]["folds"]
     }
+
+
+def _fold(cell: Cell, name: str) -> dict[str, Any]:
+    return {name: _folds(cell)[name]}
 
 
 def _check_same(one: Cell, other: Cell, facts: Callable[[Cell], dict[str, Any]], rule: str, remedy: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from dcdp.errors import DataError
 
 __all__ = ["Ranking", "critical_difference", "rank_methods"]
+
+Block = TypeVar("Block", bound=Hashable)
 
 FEW_BLOCKS = 10  # fewer: the chi-square of Friedman's statistic is rough, and the test weak
 _ROUNDING = 12  # decimals: what is left of 0.1 + 0.2 - 0.3 is a tie
@@ -48,7 +51,7 @@ class Ranking:
     note: str
 
 
-def rank_methods(scores: Mapping[Hashable, Mapping[str, float]]) -> Ranking:
+def rank_methods(scores: Mapping[Block, Mapping[str, float]]) -> Ranking:
     """Rank methods within each block and average the ranks.
 
     Parameters
@@ -118,7 +121,7 @@ def critical_difference(n_methods: int, n_blocks: int) -> float:
     return float(q * np.sqrt(n_methods * (n_methods + 1) / (6 * n_blocks)))
 
 
-def _table(scores: Mapping[Hashable, Mapping[str, float]]) -> tuple[list[str], NDArray[np.float64]]:
+def _table(scores: Mapping[Block, Mapping[str, float]]) -> tuple[list[str], NDArray[np.float64]]:
     """Return the K methods, and (N, K) scores."""
     names = list(next(iter(scores.values()), {}))
     if len(names) < 2:
@@ -158,9 +161,7 @@ def _friedman(ranks: NDArray[np.float64]) -> tuple[float, float]:
     return statistic, float(chi2.sf(statistic, n_methods - 1))
 
 
-def _groups(
-    methods: tuple[str, ...], mean_ranks: tuple[float, ...], difference: float
-) -> tuple[tuple[str, ...], ...]:
+def _groups(methods: tuple[str, ...], mean_ranks: tuple[float, ...], difference: float) -> tuple[tuple[str, ...], ...]:
     groups, reached = [], 0
     for first in range(len(methods)):
         last = max(i for i in range(first, len(methods)) if mean_ranks[i] - mean_ranks[first] < difference)

@@ -138,9 +138,7 @@ def standings(cells: Sequence[Cell], baseline: str = "dcdp") -> list[Standing]:
 
 def overall(tables: Sequence[Standing]) -> Overall:
     """Rank the methods that were run on all folds of every data set."""
-    complete = {
-        _title(table, tables): [row for row in table.rows if row.n_folds == table.n_folds] for table in tables
-    }
+    complete = {_title(table, tables): [row for row in table.rows if row.n_folds == table.n_folds] for table in tables}
     methods = dict.fromkeys(row.method for table in tables for row in table.rows)
     missing = {
         method: tuple(name for name, rows in complete.items() if method not in {row.method for row in rows})

@@ -163,7 +163,7 @@ def smallest_p(n_pairs: int) -> float:
     >>> smallest_p(5), smallest_p(8)
     (0.0625, 0.0078125)
     """
-    return min(1.0, 2.0 / 2**n_pairs)
+    return min(1.0, 0.5 ** (n_pairs - 1))
 
 
 def _differences(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from dcdp.reports.ink import COLOURS, SERIES, Drawing, clean
 from dcdp.reports.run_folder import Run, mapping, numbers, shared_people
 from dcdp.reports.subjects import compare, scores_of
 
-__all__ = ["render_page", "reproduce"]
+__all__ = ["flat_settings", "render", "render_page", "reproduce"]
 
 _NONE = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -18,6 +18,11 @@ _MINUS = "\N{MINUS SIGN}"
 
 def render_page(run: Run, drawings: Mapping[str, Drawing]) -> str:
     """Return the page as HTML; everything that comes from files is escaped."""
+    return render("report.html", drawings, _context(run))
+
+
+def render(template: str, drawings: Mapping[str, Drawing], context: Mapping[str, Any]) -> str:
+    """Fill a template of this folder with figures (``svg``), our style sheet (``style``) and the context."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -32,11 +37,7 @@ def render_page(run: Run, drawings: Mapping[str, Drawing]) -> str:
     style = pages.get_template("report.css").render(light=_variables(0), dark=_variables(1))
     # Markup is text that is not escaped again: our own style, and SVG whose labels matplotlib has escaped
     svgs = {name: Markup(drawing.inline) for name, drawing in drawings.items()}
-    return pages.get_template("report.html").render(
-        style=Markup(style),
-        svg=svgs,
-        **_context(run),
-    )
+    return pages.get_template(template).render(style=Markup(style), svg=svgs, **context)
 
 
 def _variables(scheme: int) -> str:
@@ -70,10 +71,10 @@ def _context(run: Run) -> dict[str, Any]:
         "training": {name: numbers(result, "training", name) for name in mapping(result, "training")},
         "n_windows": {name: numbers(result, "training", name, "n_windows") for name in mapping(result, "training")},
         "seconds": numbers(result, "seconds"),
-        "versions": _flat(mapping(result, "versions")),
-        "machine": _flat(mapping(result, "machine")),
+        "versions": flat_settings(mapping(result, "versions")),
+        "machine": flat_settings(mapping(result, "machine")),
         "config": run.config,
-        "settings": _flat(mapping(result, "config")),
+        "settings": flat_settings(mapping(result, "config")),
         "command": reproduce(run),
         "some_folds": not run.result.get("command") and _tests_some(folds),
         "branch_colours": _branch_colours(run),
@@ -96,7 +97,7 @@ def _tiles(run: Run) -> list[tuple[str, float, float | None, str]]:
 def _audit(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return whether the audit passed (None: there was none), whether people are shared, and its checks by fold."""
     audit = mapping(result, "leak_audit")
-    checks = {str(fold): _flat(mapping(audit, "folds", fold)) for fold in mapping(audit, "folds")}
+    checks = {str(fold): flat_settings(mapping(audit, "folds", fold)) for fold in mapping(audit, "folds")}
     passed = audit.get("passed") is True if audit else None
     return {"passed": passed, "folds": checks, "shared_people": shared_people(result)}
 
@@ -151,12 +152,12 @@ def _tests_some(folds: list[dict[str, Any]]) -> bool:
     return len(folds) > 1 and not parts["train"] <= parts["test"]
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flat_settings(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Return nested settings as (dotted name, text)."""
     rows: list[tuple[str, str]] = []
     for key, item in value.items():
         name = f"{prefix}{key}"
-        rows += _flat(item, f"{name}.") if isinstance(item, dict) else [(name, _plain(item))]
+        rows += flat_settings(item, f"{name}.") if isinstance(item, dict) else [(name, _plain(item))]
     return rows
 
 
