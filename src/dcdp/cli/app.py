@@ -27,6 +27,7 @@ from dcdp.cli import (
     predict,
     report,
     train,
+    tune,
 )
 from dcdp.errors import DcdpError
 
@@ -46,6 +47,7 @@ _app.command(demo.demo)
 _app.command(train.train)
 _app.command(evaluate.evaluate)
 _app.command(compare.compare)
+_app.command(tune.tune)
 _app.command(predict.predict)
 _app.command(report.report)
 _app.command(info.info)

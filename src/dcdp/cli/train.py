@@ -12,7 +12,7 @@ from dcdp.errors import ConfigError
 if TYPE_CHECKING:
     from dcdp.config import RunConfig
 
-__all__ = ["train"]
+__all__ = ["refuse_existing", "resolve_config", "train", "words"]
 
 
 def train(
@@ -101,11 +101,11 @@ def train(
         data_dir=data,
         split=split,
         folds=folds,
-        test=_words(test),
-        validation=_words(validation),
+        test=words(test),
+        validation=words(validation),
         seed=seed,
         out=run,
-        peers=_words(peers),
+        peers=words(peers),
         alone=alone,
         resume=resume,
         force=force,
@@ -151,6 +151,6 @@ def resolve_config(name: str, file: Path | None, assignments: list[str]) -> RunC
     return config
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
     """Split "a, b" into ("a", "b")."""
     return tuple(word.strip() for word in text.split(",") if word.strip())

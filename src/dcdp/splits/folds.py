@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dcdp.errors import ConfigError, DataError, unknown_name
 from dcdp.splits.split import Session, Split
 
-__all__ = ["arena", "group_k_fold", "hold_out", "leave_one_subject_out", "official"]
+__all__ = ["arena", "group_k_fold", "hold_out", "inner_folds", "leave_one_subject_out", "official"]
 
 _ARENA_GROUPS = 10
 _VALIDATION_SHARE = 0.15
@@ -144,6 +144,44 @@ def official(subjects: Iterable[str], groups: Mapping[str, Sequence[str | Sessio
     if "validation" not in groups:
         train = tuple(subject for subject in train if subject not in validation)
     return (Split("official", "official", train, validation, test),)
+
+
+def inner_folds(split: Split, k: int) -> tuple[Split, ...]:
+    """Deal a fold's training and validation subjects into ``k`` inner folds, to choose settings on.
+
+    Parameters
+    ----------
+    k
+        1 gives the fold itself. With more, each of ``k`` groups validates once while the others train.
+
+    Returns
+    -------
+    tuple of Split
+        The test subjects are those of ``split``, so that whoever audits an inner fold also keeps copies of them out.
+
+    Raises
+    ------
+    ConfigError
+        If ``k`` is below 1 or above the number of subjects, or the split is by session.
+
+    Examples
+    --------
+    >>> for inner in inner_folds(Split("arena", "e", ("a", "b", "c"), ("d",), ("e",)), 2):
+    ...     print(inner.train, inner.validation, inner.test)
+    ('b', 'd') ('a', 'c') ('e',)
+    ('a', 'c') ('b', 'd') ('e',)
+    """
+    if k == 1:
+        return (split,)
+    if split.sessions is not None:
+        raise ConfigError("inner folds are dealt by subject", "a split by session", "Use its own validation sessions.")
+    order = _natural({*split.train, *split.validation})
+    if not 2 <= k <= len(order):
+        raise ConfigError(f"inner folds must be from 1 to the {len(order)} subjects", k, "Choose a number in between.")
+    return tuple(
+        Split(split.name, "+".join(group), tuple(one for one in order if one not in group), group, split.test)
+        for group in _deal(order, k)
+    )
 
 
 def _by_session(order: Sequence[str], sessions: Mapping[str, tuple[Session, ...]]) -> Split:
