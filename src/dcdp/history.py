@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,13 +31,14 @@ class History:
 
     def __init__(self, folder: Path | None, n_bytes: int) -> None:
         self._file: BinaryIO | None = None
+        self._totals: list[float] = []
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / "history.jsonl"
             path.touch()
             self._file = path.open("r+b")
             self._file.truncate(n_bytes)
-            self._file.seek(n_bytes)
+            self._totals = _totals(self._file.read())
 
     def __enter__(self) -> History:
         return self
@@ -56,7 +58,9 @@ class History:
         loss = read_parts(parts)
         _require_finite(loss["total"], state.step)
         state.loss_sum += loss["total"]
-        line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": _rounded(loss)}
+        rounded = _rounded(loss)
+        self._totals.append(rounded["total"])  # as a resumed training will read it
+        line = {"kind": "step", "epoch": state.epoch, "step": state.step, "loss": rounded}
         line |= {name: _rounded(values) for name, values in measures.items()}
         self._write(line | {"learning_rate": float(f"{rate:.4g}")})
 
@@ -66,6 +70,22 @@ class History:
         line |= _rounded({"train_loss": state.loss_sum / n_steps})
         state.loss_sum = 0.0
         self._write(line | {"validation": state.validation, "best": state.is_best})
+
+    def step_variance(self) -> float | None:
+        """Return how much the total loss varies from step to step over the last half of the steps.
+
+        Half the mean square of its successive differences: the variance about a level that may drift, so that learning
+        itself does not count. None for fewer than four steps.
+
+        References
+        ----------
+        von Neumann, Kent, Bellinson, Hart (1941). The Mean Square Successive Difference. Annals of Mathematical
+        Statistics 12.
+        """
+        if len(self._totals) < 4:
+            return None
+        late = self._totals[len(self._totals) // 2 :]
+        return sum((after - before) ** 2 for before, after in pairwise(late)) / (2 * (len(late) - 1))
 
     def _write(self, line: dict[str, Any]) -> None:
         if self._file is not None:
@@ -78,6 +98,15 @@ class History:
         self._file.flush()
         os.fsync(self._file.fileno())  # on the disk before the checkpoint that counts on it
         return self._file.tell()
+
+
+def _totals(text: bytes) -> list[float]:
+    """Return the total loss of every step; nothing of a history that somebody damaged."""
+    try:
+        lines = [json.loads(line) for line in text.splitlines()]
+        return [line["loss"]["total"] for line in lines if line["kind"] == "step"]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _require_finite(loss: float, step: int) -> None:

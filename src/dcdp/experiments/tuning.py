@@ -173,7 +173,10 @@ def _compare(found: Mapping[str, Mapping[str, Any]], labels: tuple[str, ...]) ->
         for name in ("default", "tuned")
     }
     pairs = [pooled[name]["by_subject"] for name in ("tuned", "default")]
-    return {**pooled, "comparison": asdict(compare(*pairs)) if len(pairs[0]) > 1 else None}
+    if len(pairs[0]) < 2:
+        return {**pooled, "comparison": None}
+    compared = asdict(compare(*pairs))
+    return {**pooled, "comparison": compared | {"interval": list(compared["interval"])}}
 
 
 def _take_folder(request: TuneRequest, config: RunConfig, space: Space) -> None:

@@ -1,0 +1,201 @@
+"""The search of settings: its trials never meet the test people, it goes on where it was, and what it tells is true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dcdp.experiments.search as search_module
+from dcdp.config import RunConfig
+from dcdp.data.store import Store
+from dcdp.errors import ConfigError
+from dcdp.experiments.fold import FoldRequest, train_fold
+from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
+from dcdp.experiments.search_space import make_space
+from dcdp.experiments.source import load
+from dcdp.experiments.tuning import TuneRequest, tune
+from dcdp.signals.windows import cut_windows
+from dcdp.splits import make_folds
+
+pytest.importorskip("optuna")
+
+SPACE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "objective.contrast": [0.0, 0.1]}
+TRIALS = 3
+
+
+@pytest.fixture(scope="module")
+def config(make_config: Callable[..., RunConfig]) -> RunConfig:
+    return make_config(epochs=1)
+
+
+@pytest.fixture(scope="module")
+def fold(config: RunConfig) -> FoldRequest:
+    source = load("synthetic", body=config.body)
+    split = make_folds("arena", source.subjects)[0]
+    return FoldRequest(source, cut_windows(source.store, config.windows), split, config)
+
+
+def search(fold: FoldRequest, folder: Path, trials: int = TRIALS, inner: int = 1) -> dict[str, Any]:
+    space = make_space(SPACE, fold.config)
+    return search_fold(SearchRequest(replace(fold, folder=folder), space, trials, inner))
+
+
+@pytest.fixture(scope="module")
+def found(fold: FoldRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return search(fold, tmp_path_factory.mktemp("search"))
+
+
+def told(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    return [(trial["settings"], trial["validation"], trial["epochs"]) for trial in found["trials"]]
+
+
+def test_a_search_tells_its_trials_and_begins_with_the_default(found: dict[str, Any]) -> None:
+    assert [trial["trial"] for trial in found["trials"]] == list(range(TRIALS))
+    assert found["trials"][0]["settings"] == ["training.learning_rate=0.002", "objective.contrast=0.1"]
+    assert len({tuple(trial["settings"]) for trial in found["trials"]}) == TRIALS
+    assert found["best"]["validation"] == max(trial["validation"] for trial in found["trials"])
+    assert found["best"]["settings"] == found["trials"][found["best"]["trial"]]["settings"]
+
+
+def test_the_chosen_settings_are_trained_and_tested_as_any_fold(found: dict[str, Any]) -> None:
+    assert found["validation"]["tuned"]["macro_f1"] == pytest.approx(found["best"]["validation"])
+    assert found["validation"]["default"]["macro_f1"] == pytest.approx(found["trials"][0]["validation"])
+    assert list(found["scores"]["tuned"]["macro_f1"]["by_subject"]) == ["s01"]
+    assert found["leak_audit"]["passed"]
+
+
+def test_trials_never_read_the_test_people(
+    fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[set[str]] = []
+    gather = Store.gather
+
+    def noting(store: Store, windows: Any, index: Any) -> Any:
+        read.append(set(windows.subject[index]))
+        return gather(store, windows, index)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "gather", noting)
+    monkeypatch.setattr(search_module, "_test", stop)  # the trials are over, the test has not begun
+    with pytest.raises(KeyboardInterrupt):
+        search(fold, tmp_path)
+    assert set.union(*read) == {"s02", "s03", "s04"}
+
+
+def test_trials_tell_whom_they_saw(found: dict[str, Any]) -> None:
+    assert [trial["saw"] for trial in found["trials"]] == [["s02", "s03", "s04"]] * TRIALS
+    assert found["people"] == {"train": ["s03", "s04"], "validation": ["s02"], "test": ["s01"]}
+
+
+def test_inner_folds_let_every_other_person_validate(fold: FoldRequest, tmp_path: Path) -> None:
+    found = search(fold, tmp_path, trials=1, inner=3)
+    assert [one["validation"] for one in found["inner"]] == [["s02"], ["s03"], ["s04"]]
+    assert all(one["leak_audit"]["passed"] for one in found["inner"])
+    (trial,) = found["trials"]
+    assert len(trial["by_inner"]) == 3
+    assert trial["validation"] == pytest.approx(sum(trial["by_inner"]) / 3)
+
+
+def test_a_killed_search_goes_on_as_if_nothing_had_been(
+    fold: FoldRequest, found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = 0
+
+    def killed(*args: Any, **options: Any) -> Any:
+        nonlocal trained
+        trained += 1
+        if trained in (1, 3):  # in the default's trial, then in the second trial of the process after it
+            raise KeyboardInterrupt
+        return train_fold(*args, **options)
+
+    monkeypatch.setattr(search_module, "train_fold", killed)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            search(fold, tmp_path)
+    assert told(search(fold, tmp_path)) == told(found)
+    assert trained == TRIALS + 2  # no finished trial was run again
+
+
+def test_settings_that_cannot_be_trained_are_told_and_passed_over(
+    fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_without_contrast(request: FoldRequest, **options: Any) -> Any:
+        if request.config.training.learning_rate != 0.002:
+            raise ConfigError("the loss must stay finite", "nan at step 3", "Lower the learning rate.")
+        return train_fold(request, **options)
+
+    monkeypatch.setattr(search_module, "train_fold", fails_without_contrast)
+    found = search(fold, tmp_path)
+    assert [trial["state"] for trial in found["trials"]] == ["finished", "failed", "failed"]
+    assert "nan at step 3" in found["trials"][1]["error"]
+    assert found["best"]["trial"] == 0
+    assert found["scores"]["tuned"] == found["scores"]["default"]
+
+
+def test_a_default_that_cannot_be_trained_is_an_error(
+    fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise ConfigError("the loss must stay finite", "nan at step 3", "Lower the learning rate.")
+
+    monkeypatch.setattr(search_module, "train_fold", fails)
+    with pytest.raises(ConfigError, match="nan at step 3"):
+        search(fold, tmp_path)
+
+
+def test_a_trial_behind_the_median_is_stopped_early(
+    fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter((0.5, 0.6, 0.1))
+
+    def scripted(request: FoldRequest, *, watch: Any, **_: Any) -> Any:
+        score = next(scores)
+        for _ in range(3):
+            watch({"macro_f1": score})
+        trained = type("Trained", (), {"validation": {"macro_f1": score}, "epochs": 3})
+        return None, trained
+
+    monkeypatch.setattr(search_module, "train_fold", scripted)
+    monkeypatch.setattr(search_module, "N_BEFORE_PRUNING", 2)
+    monkeypatch.setattr(search_module, "N_EPOCHS_BEFORE_PRUNING", 1)
+    monkeypatch.setattr(search_module, "_test", lambda *_: {})
+    found = search(fold, tmp_path)
+    assert [trial["state"] for trial in found["trials"]] == ["finished", "finished", "pruned"]
+    assert found["trials"][2]["validation"] is None
+    assert found["best"]["trial"] == 1
+
+
+def test_tune_joins_the_folds_and_goes_on_with_more_trials(config: RunConfig, tmp_path: Path) -> None:
+    request = TuneRequest("synthetic", tmp_path / "out", folds="1,2", trials=1, device="cpu")
+    space = make_space(SPACE, config)
+    result = tune(request, config, space)
+    assert result == json.loads((tmp_path / "out" / "tuning.json").read_text(encoding="utf-8"))
+    assert sorted(result["test"]["tuned"]["by_subject"]) == ["s01", "s02"]
+    assert result["test"]["comparison"]["verdict"] == "tie"  # one trial: the default itself
+    page = (tmp_path / "out" / "tuning.html").read_text(encoding="utf-8")
+    assert "Nobody who is tested was given to a trial" in page
+    assert page.count("<svg") == 1
+    more = tune(replace(request, trials=2), config, space)
+    assert [len(fold["trials"]) for fold in more["folds"].values()] == [2, 2]
+    with pytest.raises(ConfigError, match=r"a search goes on with what it began with: got another seed in"):
+        tune(replace(request, seed=1), config, space)
+
+
+def test_tune_refuses_a_folder_that_is_no_search(config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "photographs").touch()
+    with pytest.raises(ConfigError, match="a search must have a folder of its own"):
+        tune(TuneRequest("synthetic", tmp_path), config, make_space(SPACE, config))
+    assert [path.name for path in tmp_path.iterdir()] == ["photographs"]
+
+
+def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r'none installed. Install it with: pip install "dcdp\[tune\]"'):
+        require_optuna()
