@@ -96,7 +96,10 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """How training went; the network that was passed in holds the kept weights."""
+    """How training went; the network that was passed in holds the kept weights.
+
+    ``loss_step_variance`` is what `History.step_variance` gives.
+    """
 
     epochs: int
     best_epoch: int
@@ -104,6 +107,7 @@ class FitResult:
     seconds: float
     windows_per_s: float
     validation: dict[str, Any] = field(default_factory=dict)
+    loss_step_variance: float | None = None
 
 
 def fit(
@@ -209,7 +213,7 @@ def fit(
     loop.keep_best()
     seconds = time.perf_counter() - started
     rate = (state.step - done_before) * min(config.batch_size, len(train)) / seconds if seconds else 0.0
-    return FitResult(state.epoch, state.best_epoch, state.step, seconds, rate, state.best)
+    return FitResult(state.epoch, state.best_epoch, state.step, seconds, rate, state.best, history.step_variance())
 
 
 class _Loop:
