@@ -1,11 +1,26 @@
 """Evaluation: figures by subject first, what each branch is worth, and the result file."""
 
 from dcdp.evaluation.alignment import alignment_table, linear_cka, retrieval
-from dcdp.evaluation.balance import Subset, non_empty_subsets, shapley_shares, shapley_values, utilisation_gap
-from dcdp.evaluation.by_subject import Scores, pool_folds, score, score_branches, subject_macro_f1
+from dcdp.evaluation.balance import (
+    Subset,
+    head_losses,
+    non_empty_subsets,
+    shapley_shares,
+    shapley_values,
+    utilisation_gap,
+)
+from dcdp.evaluation.by_subject import (
+    Scores,
+    macro_f1_by_subject,
+    pool_folds,
+    score,
+    score_branches,
+    subject_macro_f1,
+)
 from dcdp.evaluation.calibration import fit_temperature, negative_log_likelihood
 from dcdp.evaluation.cells import Cell, find_results, read_cells, unique_cells
 from dcdp.evaluation.comparable import check_comparable, check_one_split
+from dcdp.evaluation.endurance import AbsenceVerdict, Endurance, absence_verdicts, endurance_of
 from dcdp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
@@ -19,7 +34,7 @@ from dcdp.evaluation.metrics import (
 from dcdp.evaluation.published import PUBLISHED, Published
 from dcdp.evaluation.ranking import Ranking, critical_difference, rank_methods
 from dcdp.evaluation.results import FORMAT, assemble_result, environment, read_result, write_result
-from dcdp.evaluation.robustness import absent_table
+from dcdp.evaluation.robustness import absent_table, pool_robustness, score_robustness_point
 from dcdp.evaluation.schema import check_result
 from dcdp.evaluation.standings import Overall, Row, Standing, overall, standings
 from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, holm, smallest_p
@@ -27,8 +42,10 @@ from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, 
 __all__ = [
     "FORMAT",
     "PUBLISHED",
+    "AbsenceVerdict",
     "Cell",
     "Comparison",
+    "Endurance",
     "Overall",
     "Published",
     "Ranking",
@@ -36,6 +53,7 @@ __all__ = [
     "Scores",
     "Standing",
     "Subset",
+    "absence_verdicts",
     "absent_table",
     "accuracy",
     "alignment_table",
@@ -48,18 +66,22 @@ __all__ = [
     "compare",
     "confusion_matrix",
     "critical_difference",
+    "endurance_of",
     "environment",
     "expected_calibration_error",
     "find_results",
     "fit_temperature",
+    "head_losses",
     "holm",
     "linear_cka",
     "macro_f1",
+    "macro_f1_by_subject",
     "negative_log_likelihood",
     "non_empty_subsets",
     "overall",
     "per_class_f1",
     "pool_folds",
+    "pool_robustness",
     "rank_methods",
     "read_cells",
     "read_result",
@@ -67,6 +89,7 @@ __all__ = [
     "retrieval",
     "score",
     "score_branches",
+    "score_robustness_point",
     "shapley_shares",
     "shapley_values",
     "smallest_p",

@@ -21,7 +21,7 @@ from dcdp.evaluation.metrics import (
     weighted_f1,
 )
 
-__all__ = ["Scores", "pool_folds", "score", "score_branches", "subject_macro_f1"]
+__all__ = ["Scores", "macro_f1_by_subject", "pool_folds", "score", "score_branches", "subject_macro_f1"]
 
 Scores = dict[str, Any]
 """Plain numbers, lists and dictionaries in the layout of the ``test`` block of ``result.json``."""
@@ -121,6 +121,13 @@ def subject_macro_f1(label: ArrayLike, probability: ArrayLike, subject: ArrayLik
     """Mean over subjects of macro-F1: the one number that a run is judged by."""
     confusion = _confusion_by_subject(np.asarray(label), checked_probability(probability), np.asarray(subject))
     return float(macro_f1(confusion).mean())
+
+
+def macro_f1_by_subject(label: ArrayLike, probability: ArrayLike, subject: ArrayLike) -> dict[str, float]:
+    """Macro-F1 of each subject, in the order of their names."""
+    subjects = np.unique(np.asarray(subject)).tolist()
+    confusion = _confusion_by_subject(np.asarray(label), checked_probability(probability), np.asarray(subject))
+    return dict(zip(map(str, subjects), macro_f1(confusion).tolist(), strict=True))
 
 
 def pool_folds(folds: Mapping[str, Scores], labels: Sequence[str]) -> Scores:

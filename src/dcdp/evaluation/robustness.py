@@ -1,8 +1,8 @@
-"""Score the network with branches taken away: each one absent, and every subset once."""
+"""Score with sensors taken away or failing: each branch absent, every subset once, and each corruption's severities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcdp.errors import DataError
 from dcdp.evaluation.balance import Subset, shapley_shares, shapley_values
-from dcdp.evaluation.by_subject import subject_macro_f1
+from dcdp.evaluation.by_subject import macro_f1_by_subject, subject_macro_f1
 
-__all__ = ["absent_table"]
+__all__ = ["absent_table", "pool_robustness", "score_robustness_point"]
+
+_DIGITS = 5  # of figures by subject: a result holds thousands of them
 
 
 def absent_table(
@@ -68,6 +70,70 @@ def absent_table(
         "shapley": {branch: _known(share) for branch, share in zip(branches, shares, strict=True)},
         "subsets": {_name(subset, branches): result for subset, result in sorted(visited.items(), key=_by_size)},
     }
+
+
+def score_robustness_point(label: ArrayLike, probability: ArrayLike, subject: ArrayLike) -> dict[str, Any]:
+    """Score the windows of one fold under one disturbance: ``by_subject``, macro-F1 of each.
+
+    Parameters
+    ----------
+    label, subject
+        (N,) true class indices, and names.
+    probability
+        (N, K), rows that sum to 1.
+    """
+    by_subject = macro_f1_by_subject(label, probability, subject)
+    return {"by_subject": {name: round(value, _DIGITS) for name, value in by_subject.items()}}
+
+
+def pool_robustness(
+    folds: Mapping[str, Mapping[str, Mapping[str, Any]]], clean: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Join what folds scored under each corruption and severity into the ``robustness`` block of a result.
+
+    Parameters
+    ----------
+    folds
+        Fold -> corruption -> severity -> what `score_robustness_point` gives, and perhaps ``size`` by unit.
+    clean
+        Macro-F1 of every test subject with nothing disturbed.
+
+    Returns
+    -------
+    dict
+        Corruption -> severity -> ``macro_f1`` with its ``mean`` over subjects and ``by_subject``; ``loss``, the clean
+        mean minus that; and ``size``, the mean over folds, where they have it.
+
+    Raises
+    ------
+    DataError
+        If folds were scored under different disturbances, or on other subjects than the clean ones.
+    """
+    first = next(iter(folds.values()), {})
+    shape = {kind: list(levels) for kind, levels in first.items()}
+    for name, fold in folds.items():
+        if {kind: list(levels) for kind, levels in fold.items()} != shape:
+            raise DataError("every fold must meet the same disturbances", f"others in '{name}'", "Score it again.")
+    return {
+        kind: {level: _pooled_point([fold[kind][level] for fold in folds.values()], clean) for level in levels}
+        for kind, levels in shape.items()
+    }
+
+
+def _pooled_point(points: Sequence[Mapping[str, Any]], clean: Mapping[str, float]) -> dict[str, Any]:
+    by_subject = {subject: value for point in points for subject, value in point["by_subject"].items()}
+    if set(by_subject) != set(clean):
+        odd = sorted(set(by_subject) ^ set(clean))
+        raise DataError("the disturbed windows must be those of the clean subjects", odd, "Score both on one split.")
+    mean = float(np.mean(list(by_subject.values())))
+    pooled: dict[str, Any] = {
+        "macro_f1": {"mean": mean, "by_subject": by_subject},
+        "loss": float(np.mean(list(clean.values()))) - mean,
+    }
+    sizes = [point["size"] for point in points if "size" in point]
+    if sizes:
+        pooled["size"] = {unit: float(np.mean([size[unit] for size in sizes])) for unit in sizes[0]}
+    return pooled
 
 
 def _absent(value: Callable[[Subset], float], branches: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dcdp.bundle import load_bundle
+from dcdp.bundle import Bundle, load_bundle
 from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
 from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
-from dcdp.experiments.fold import FoldRequest, evaluate_bundle, run_fold
+from dcdp.experiments.fold import FoldRequest, Report, evaluate_bundle, resolve_device, run_fold
 from dcdp.experiments.peers import expand_peers, pool_peer
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import storage_errors, write_text
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["RunRequest", "evaluate_run", "train_run"]
+__all__ = ["FinishedRun", "RunRequest", "evaluate_run", "open_run", "train_run"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,29 @@ class _Prepared:
     folds: tuple[Split, ...]
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that was opened again: its folder and result, and the data, windows and folds it was made of."""
+
+    path: Path
+    result: dict[str, Any]
+    source: DataSource
+    windows: Windows
+    folds: tuple[Split, ...]
+
+    def bundle(self, fold: Split) -> Bundle:
+        """Return the stored model of a fold.
+
+        Raises
+        ------
+        BundleError
+            If it was trained on a subject (of a split by session: a session) that it is to be tested on.
+        """
+        bundle = load_bundle(self.path / "folds" / fold.fold / "bundle.safetensors")
+        _require_unseen(bundle.provenance, fold)
+        return bundle
+
+
 def train_run(request: RunRequest, config: RunConfig, console: Console | None = None) -> dict[str, Any]:
     """Train and test every fold asked for; return what ``result.json`` holds.
 
@@ -106,7 +129,7 @@ def train_run(request: RunRequest, config: RunConfig, console: Console | None = 
     """
     started = time.perf_counter()
     request = replace(request, peers=expand_peers(request.peers))
-    _device(request.device)
+    resolve_device(request.device)
     _require_usable_folder(request, config)
     with _progress(console) as bar:
         prepared = _prepare(request, config, bar)
@@ -133,23 +156,38 @@ def evaluate_run(
     BundleError
         If a bundle was trained on a subject (of a split by session: a session) that it is to be tested on.
     """
-    result = read_result(run / "result.json")
-    config = from_toml(RunConfig, run / "config.toml")
-    folds = tuple(Split.from_facts(result["split"]["name"], facts) for facts in result["split"]["folds"])
-    verify = result["config"].get("verified", True)
     with _progress(console) as bar:
-        source = _load(result["config"].get("described", result["data"]), data_dir, cache, verify, config, bar)
-        windows = cut_windows(source.store, config.windows)
+        opened = open_run(run, data_dir, cache, _reporter(bar, "reading"))
         scores = {}
-        for fold in _track(folds, bar, "testing"):
-            bundle = load_bundle(run / "folds" / fold.fold / "bundle.safetensors")
-            _require_unseen(bundle.provenance, fold)
-            part = windows.take(fold.parts(windows)["test"])
-            scores[fold.fold], _ = evaluate_bundle(bundle, source.store, part)
+        for fold in _track(opened.folds, bar, "testing"):
+            part = opened.windows.take(fold.parts(opened.windows)["test"])
+            scores[fold.fold], _ = evaluate_bundle(opened.bundle(fold), opened.source.store, part)
+    result = opened.result
     test = pool_folds(scores, result["labels"])
     if "utilisation" in result["test"]:  # of networks that were not kept
         test["utilisation"] = result["test"]["utilisation"]
     return result | {"test": test}
+
+
+def open_run(
+    run: Path, data_dir: Path | None = None, cache: Path | None = None, progress: Report | None = None
+) -> FinishedRun:
+    """Read the result of a finished run, open its data again, and cut the same windows.
+
+    Raises
+    ------
+    DcdpError
+        If the folder is no finished run, or its data are nowhere to be found.
+    """
+    result = read_result(run / "result.json")
+    config = from_toml(RunConfig, run / "config.toml")
+    folds = tuple(Split.from_facts(result["split"]["name"], facts) for facts in result["split"]["folds"])
+    verify = result["config"].get("verified", True)
+    source = load(
+        result["config"].get("described", result["data"]), data_dir, cache=cache, verify=verify,
+        gap_s=config.windows.gap_s, body=config.body, progress=progress,
+    )  # fmt: skip
+    return FinishedRun(run, result, source, cut_windows(source.store, config.windows), folds)
 
 
 def _require_unseen(provenance: Mapping[str, Any], fold: Split) -> None:
@@ -308,19 +346,10 @@ def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int, ne
 
 def _fold_request(request: RunRequest, config: RunConfig, prepared: _Prepared, fold: Split) -> FoldRequest:
     folder = request.out / "folds" / fold.fold
-    device = _device(request.device)
+    device = resolve_device(request.device)
     return FoldRequest(
         prepared.source, prepared.windows, fold, config, request.seed, device, folder, request.peers, request.alone
     )
-
-
-def _device(name: str) -> str:
-    """Resolve ``auto`` to the accelerator if there is one; refuse one that is not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("the device must be there", "cuda, and torch finds none", "Use --device cpu or auto.")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
 
 
 def _assemble(
@@ -351,7 +380,7 @@ def _assemble(
             peer: pool_peer({fold: r["peers"][peer] for fold, r in results.items()}, labels.names)
             for peer in request.peers
         }
-    return assemble_result(parts, _device(request.device))
+    return assemble_result(parts, resolve_device(request.device))
 
 
 def _described(source: DataSource) -> dict[str, str]:

@@ -1,0 +1,218 @@
+"""Score a fitted method on test people whose sensors are absent or fail: it never saw either in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dcdp.batches import Batches
+from dcdp.bundle import Bundle
+from dcdp.data.corrupted import CorruptedStore
+from dcdp.data.store import Store
+from dcdp.evaluation import FORMAT, macro_f1_by_subject, pool_robustness, score_robustness_point
+from dcdp.experiments.fold import Report
+from dcdp.experiments.run import open_run
+from dcdp.inference import infer
+from dcdp.records import SignalSpec, Windows
+from dcdp.signals.corruptions import CORRUPTIONS, get_corruption
+
+__all__ = ["absences", "robustness_of_run", "score_robustness", "training_spread"]
+
+N_SPREAD = 2048
+"""Windows from which the training spread of a channel is computed."""
+
+Predict = Callable[[Store, Windows], NDArray[np.float32]]
+Spread = dict[str, NDArray[np.float64]]
+Point = tuple[str, str, Store, Windows]
+
+
+def score_robustness(
+    predict: Predict,
+    store: Store,
+    test: Windows,
+    spread: Spread,
+    *,
+    corruptions: Sequence[str] = tuple(CORRUPTIONS),
+    gap_s: float = 0.2,
+    seed: int = 0,
+    progress: Report | None = None,
+) -> dict[str, Any]:
+    """Score the test windows of one fold, first without each sensor, then under each corruption and severity.
+
+    Parameters
+    ----------
+    predict
+        ``predict(store, windows)`` gives probabilities (N, K).
+    store, test
+        The recordings and the windows of the test people.
+    spread
+        See `training_spread`.
+    corruptions
+        Names from `dcdp.signals.corruptions.CORRUPTIONS`.
+    gap_s
+        Longest gap over which a lost value is held [s].
+    seed
+        Of the disturbances: the same for every method, so that all meet the same ones.
+    progress
+        Called as ``progress(done, total, text)``.
+
+    Returns
+    -------
+    dict
+        Corruption -> severity -> what `dcdp.evaluation.score_robustness_point` gives. The corruptions begin with
+        ``absent_modality`` and ``absent_placement``, whose severities are the names of what is absent.
+
+    Raises
+    ------
+    ConfigError
+        If there is no corruption of a name.
+    """
+    chosen = [get_corruption(name) for name in corruptions]
+    n_points = sum(map(len, absences(store.spec).values())) + sum(len(one.severities) for one in chosen)
+    found: dict[str, Any] = {}
+    points = _points(store, test, spread, [one.name for one in chosen], gap_s, seed)
+    for done, (name, severity, disturbed, windows) in enumerate(points):
+        if progress is not None:
+            progress(done, n_points, f"{name} {severity}".replace("_", " "))
+        point = score_robustness_point(windows.label, predict(disturbed, windows), windows.subject)
+        if isinstance(disturbed, CorruptedStore) and disturbed.corruption.unit.startswith("share"):
+            point["size"] = _sizes(store.spec, spread, disturbed.severity)
+        found.setdefault(name, {})[severity] = point
+    if progress is not None:
+        progress(n_points, n_points, "robustness")
+    return found
+
+
+def absences(spec: SignalSpec) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the signals that go with each modality and each placement, where others are left.
+
+    Examples
+    --------
+    >>> from dcdp.data import get_set
+    >>> absences(get_set("hapt").spec)
+    {'absent_modality': {'acc': ('waist_acc',), 'gyr': ('waist_gyr',)}}
+    """
+    table: dict[str, dict[str, tuple[str, ...]]] = {}
+    for kind in ("modality", "placement"):
+        names = dict.fromkeys(getattr(signal, kind) for signal in spec)
+        if len(names) > 1:
+            groups = {name: tuple(s.name for s in spec if getattr(s, kind) == name) for name in names}
+            table[f"absent_{kind}"] = groups
+    return table
+
+
+def training_spread(store: Store, train: Windows) -> Spread:
+    """Return the standard deviation of every channel over training windows, evenly spaced ones if there are many.
+
+    Returns
+    -------
+    dict
+        Signal -> (C,) [unit of the signal]; 0 where no training window has it.
+    """
+    some = train.take(np.linspace(0, len(train) - 1, min(len(train), N_SPREAD)).round().astype(np.int64))
+    gathered = store.gather(some, np.arange(len(some)))
+    spread = {}
+    for column, signal in enumerate(store.spec):
+        here = some.present[:, column]
+        values = gathered[signal.name][here].astype(np.float64)
+        spread[signal.name] = values.std((0, 1)) if here.any() else np.zeros(len(signal.channels))
+    return spread
+
+
+def robustness_of_run(
+    run: Path,
+    data_dir: Path | None = None,
+    cache: Path | None = None,
+    *,
+    corruptions: Sequence[str] = tuple(CORRUPTIONS),
+    device: str = "cpu",
+    progress: Report | None = None,
+) -> dict[str, Any]:
+    """Score the stored models of a run under absent and failing sensors; nothing is trained, nothing is written.
+
+    Parameters
+    ----------
+    run, data_dir, cache
+        Run folder, the original files, and the folder of parsed recordings.
+    corruptions, progress
+        As of `score_robustness`.
+    device
+        ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    dict
+        What ``robustness.json`` holds; see docs/robustness.md.
+
+    Raises
+    ------
+    DcdpError
+        If the run, its data or a corruption do not exist or do not fit.
+    """
+    for name in corruptions:
+        get_corruption(name)
+    opened = open_run(run, data_dir, cache, progress)
+    clean: dict[str, float] = {}
+    folds = {}
+    for number, fold in enumerate(opened.folds, 1):
+        bundle, parts, store = opened.bundle(fold), fold.parts(opened.windows), opened.source.store
+        test, predict = opened.windows.take(parts["test"]), _predictor(bundle, device)
+        clean |= macro_f1_by_subject(test.label, predict(store, test), test.subject)
+        folds[fold.fold] = score_robustness(
+            predict, store, test, training_spread(store, opened.windows.take(parts["train"])),
+            corruptions=corruptions, gap_s=bundle.windows.gap_s,
+            progress=_numbered(progress, f"fold {number} of {len(opened.folds)}"),
+        )  # fmt: skip
+    told = ("data", "method", "seed", "split", "leak_audit", "versions", "machine")
+    return {
+        "format": FORMAT,
+        **{key: opened.result[key] for key in told},
+        "test": {"macro_f1": {"mean": float(np.mean(list(clean.values()))), "by_subject": clean}},
+        "robustness": pool_robustness(folds, clean),
+    }
+
+
+def _numbered(progress: Report | None, fold: str) -> Report | None:
+    if progress is None:
+        return None
+    return lambda done, total, text: progress(done, total, f"{fold}, {text}")
+
+
+def _predictor(bundle: Bundle, device: str) -> Predict:
+    network = bundle.network.to(device)
+
+    def predict(store: Store, windows: Windows) -> NDArray[np.float32]:
+        batches = Batches(store, windows, bundle.layouts, torch.device(device))
+        probability = infer(network, batches).probability(bundle.temperature)
+        probability[~batches.present.any(1)] = 1 / probability.shape[1]
+        return probability
+
+    return predict
+
+
+def _points(
+    store: Store, test: Windows, spread: Spread, corruptions: Sequence[str], gap_s: float, seed: int
+) -> Iterator[Point]:
+    """Yield name, severity, and the store and windows to predict."""
+    for kind, groups in absences(store.spec).items():
+        for name, signals in groups.items():
+            kept = ~np.isin(store.spec.names, signals)
+            yield kind, name, store, replace(test, present=test.present & kept)
+    for name in corruptions:
+        for severity in get_corruption(name).severities:
+            disturbed = CorruptedStore(store, name, severity, seed=seed, spread=spread, gap_s=gap_s)
+            yield name, f"{severity:g}", disturbed, disturbed.mark_absent(test)
+
+
+def _sizes(spec: SignalSpec, spread: Mapping[str, NDArray[np.float64]], share: float) -> dict[str, float]:
+    """Return what a share of the spread is in each unit, mean over channels."""
+    by_unit: dict[str, list[float]] = {}
+    for signal in spec:
+        by_unit.setdefault(signal.unit, []).extend(spread[signal.name].tolist())
+    return {unit: float(share * np.mean(values)) for unit, values in by_unit.items()}
