@@ -45,5 +45,5 @@ def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_up() -> SimpleNamespace:
-    """Makers of made-up result files: ``make_benchmark(folder, ...)``, ``make_cell(...)``, ``write_cell(folder, cell)``."""
+    """Makers of made-up result files: ``make_benchmark``, ``make_cell`` and ``write_cell``."""
     return SimpleNamespace(**runpy.run_path(str(REPOSITORY / "tests" / "made_up_benchmark.py")))

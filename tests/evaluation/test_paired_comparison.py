@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from dcdp.errors import DataError
-from dcdp.evaluation import compare
+from dcdp.evaluation import bootstrap_interval, compare, holm, smallest_p
 
 
 def made_pairs(n_pairs, shift, seed=0):
@@ -89,3 +93,44 @@ def test_pairs_that_cannot_be_compared_are_refused():
         compare({"s1": 1.0}, {"s1": 0.5})
     with pytest.raises(DataError, match="scores must be finite"):
         compare({"s1": float("nan"), "s2": 1.0}, {"s1": 0.5, "s2": 0.5})
+
+
+def test_interval_of_a_mean_is_scipys_and_of_one_seed():
+    values = np.random.default_rng(3).normal(0.8, 0.1, 15)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert bootstrap_interval(values) == pytest.approx((theirs.low, theirs.high), abs=3e-3)  # two draws of 10 000
+    assert bootstrap_interval(values) == bootstrap_interval(values.tolist())
+
+
+def holm_by_rejection(p_values):
+    """The smallest level at which the step-down procedure, read literally, rejects each hypothesis."""
+    n = len(p_values)
+
+    def rejected(level):
+        found = set()
+        for step, place in enumerate(sorted(range(n), key=lambda i: p_values[i])):
+            if p_values[place] * (n - step) > level:
+                break
+            found.add(place)
+        return found
+
+    levels = sorted({min(1.0, p * factor) for p in p_values for factor in range(1, n + 1)} | {1.0})
+    return [next((level for level in levels if i in rejected(level)), 1.0) for i in range(n)]
+
+
+@given(st.lists(st.sampled_from([0.001, 0.004, 0.01, 0.02, 0.02, 0.04, 0.3, 0.9, 1.0]), max_size=6))
+def test_holm_is_the_level_at_which_the_procedure_rejects(p_values):
+    assert holm(p_values) == pytest.approx(holm_by_rejection(p_values))
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.02, 0.03, 0.5]) == pytest.approx([0.04, 0.06, 0.06, 0.5])
+
+
+@pytest.mark.parametrize("n_pairs", [1, 2, 5, 8])
+def test_smallest_p_is_that_of_the_best_of_all_signs(n_pairs):
+    sums = [sum(i + 1 for i, up in enumerate(signs) if up) for signs in itertools.product((0, 1), repeat=n_pairs)]
+    best = n_pairs * (n_pairs + 1) // 2
+    assert smallest_p(n_pairs) == min(1.0, 2 * sums.count(best) / len(sums))

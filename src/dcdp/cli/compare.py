@@ -125,11 +125,11 @@ def _print_overall(ranks: Overall, tables: Sequence[Standing]) -> None:
         print_table(columns, rows, "mean rank (1 is best)")
         print_lines(_told("sets", by_set), _told("people", by_subject))
     for method, names in ranks.missing.items() if len(tables) > 1 else ():
-        print_lines(f"{method} has no rank: not run on all of {', '.join(names)}.")
+        print_lines(f"{method} has no rank: not run on {', '.join(names)}, or not on all folds.")
 
 
 def _told(blocks: str, found: Ranking) -> str:
-    note = f" {found.note}." if found.note else ""
+    note = f" {found.note.replace('blocks', blocks)}." if found.note else ""
     return (
         f"over {blocks}: Friedman p {_p(found.p_value)}; mean ranks closer than {found.critical_difference:.2f} "
         f"cannot be told apart (Nemenyi, 5 %).{note}"

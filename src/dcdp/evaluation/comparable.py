@@ -38,7 +38,7 @@ def check_comparable(cells: Sequence[Cell], *, partial: bool = False) -> None:
         place = (cell.data, cell.split)
         _check_same(first.setdefault(place, cell), cell, _conditions, _SAME_SPLIT, _APART)
         if not partial:
-            _check_same(first[place], cell, _folds, _SAME_SPLIT, _APART)
+            _check_same(first[place], cell, _folds, _SAME_SPLIT, f"{_APART} Where folds are missing only: --partial.")
         for name in _folds(cell):  # two partial cells need not meet in the first one's folds
             other = first.setdefault((*place, "fold", name), cell)
             _check_same(other, cell, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)

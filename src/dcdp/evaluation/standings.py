@@ -226,15 +226,15 @@ def _difference(row: Row, base: Row) -> Comparison | None:
 
 def _notes(rows: Sequence[Row], baseline: str, n_folds: int) -> list[str]:
     notes: dict[str, list[str]] = defaultdict(list)
+    few = _few_people([row.difference.n_pairs for row in rows if row.difference is not None])
     for row in rows:
         if row.difference is not None and row.difference.note:
             notes[row.difference.note].append(row.method)
+        if not few and row.difference is not None and row.difference.verdict != "tie" and (row.p_holm or 0.0) > 0.05:
+            notes["the interval leaves 0 out, but p is above .05 once corrected: a hint, no proof"].append(row.method)
         if row.n_folds < n_folds:
             notes[f"tested on {row.n_folds} of {n_folds} folds, and compared on their people alone"].append(row.method)
-        if row.difference is not None and row.difference.verdict != "tie" and (row.p_holm or 0.0) > 0.05:
-            notes["the interval leaves 0 out, but p is above .05 once corrected: a hint, no proof"].append(row.method)
-    told = [f"{', '.join(methods)}: {note}." for note, methods in notes.items()]
-    told += _few_people([row.difference.n_pairs for row in rows if row.difference is not None])
+    told = [f"{', '.join(methods)}: {note}." for note, methods in notes.items()] + few
     if baseline not in {row.method for row in rows}:
         told.append(f"{baseline} was not run here: nothing to compare with.")
     return told
@@ -242,12 +242,11 @@ def _notes(rows: Sequence[Row], baseline: str, n_folds: int) -> list[str]:
 
 def _few_people(n_pairs: Sequence[int]) -> list[str]:
     """Say so where Holm's correction leaves no difference, however large, a p below .05."""
-    if not n_pairs:
-        return []
-    smallest = len(n_pairs) * smallest_p(max(n_pairs))
+    smallest = min(1.0, len(n_pairs) * smallest_p(max(n_pairs, default=0)))
     if len(n_pairs) < 2 or smallest <= 0.05:
         return []
+    people, family = max(n_pairs), len(n_pairs)
     return [
-        f"{max(n_pairs)} people and {len(n_pairs)} comparisons: the smallest p of all cannot go below "
-        f"{min(smallest, 1.0):.2g} once corrected. Read the intervals."
+        f"{people} people and {family} comparisons: once corrected, no p can be below {smallest:.2g}, however large "
+        "the difference. Read the intervals."
     ]

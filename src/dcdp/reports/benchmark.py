@@ -22,7 +22,7 @@ from dcdp.evaluation import (
 )
 from dcdp.files import write_text
 from dcdp.reports.benchmark_curves import draw_robustness, draw_validation_by_method
-from dcdp.reports.benchmark_plots import Look, draw_activities, draw_means, draw_people, looks_of, title_of
+from dcdp.reports.benchmark_plots import Look, by_mean, draw_activities, draw_means, draw_people, looks_of, title_of
 from dcdp.reports.benchmark_ranks import COSTS, draw_costs, draw_ranks
 from dcdp.reports.ink import COLOURS, Drawing
 from dcdp.reports.page import flat_settings, render
@@ -81,7 +81,7 @@ def write_benchmark_report(
     methods = sorted({cell.method for cell in cells})
     baseline = baseline or ("dcdp" if "dcdp" in methods or not methods else methods[0])
     tables = standings(cells, baseline)
-    looks = looks_of(methods, baseline)
+    looks = looks_of(by_mean(tables), baseline)
     drawings = draw_benchmark(cells, tables, looks)
     context = _context(cells, tables, looks)
     day = (made or datetime.date.today()).isoformat()

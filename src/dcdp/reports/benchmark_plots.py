@@ -27,7 +27,7 @@ from dcdp.reports.ink import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["WIDTH", "Look", "draw_activities", "draw_means", "draw_people", "looks_of", "title_of"]
+__all__ = ["WIDTH", "Look", "by_mean", "draw_activities", "draw_means", "draw_people", "looks_of", "title_of"]
 
 WIDTH = 1040
 N_SIDE = 3  # data sets side by side
@@ -57,17 +57,18 @@ class Look:
 
 
 def looks_of(methods: Sequence[str], baseline: str) -> dict[str, Look]:
-    """Return each method's look, the baseline's first; 42 others can be told apart by colour and marker."""
-    order = [baseline, *(method for method in methods if method != baseline)]
-    others = SERIES[1:]
-    return {
-        method: Look(
-            SERIES[0] if not place else others[(place - 1) % len(others)],
-            _MARKERS[0] if not place else _MARKERS[(place - 1 + (place - 1) // len(others)) % len(_MARKERS)],
-            not place,
-        )
-        for place, method in enumerate(order)
-    }
+    """Return each method's look, the baseline's first; 42 others can be told apart by colour and marker.
+
+    Examples
+    --------
+    >>> looks_of(["forest", "dcdp"], "dcdp")["dcdp"]
+    Look(colour='#0068ab', marker='o', is_baseline=True)
+    """
+    colours, looks = SERIES[1:], {baseline: Look(SERIES[0], _MARKERS[0], True)}
+    for place, method in enumerate(method for method in methods if method != baseline):
+        turn, hue = divmod(place, len(colours))
+        looks[method] = Look(colours[hue], _MARKERS[(hue + 3 * turn) % len(_MARKERS)], False)
+    return looks
 
 
 def title_of(table: Standing) -> str:
@@ -83,7 +84,7 @@ def title_of(table: Standing) -> str:
 
 def draw_means(tables: Sequence[Standing], looks: Mapping[str, Look]) -> Drawing:
     """Draw a panel a data set: a row a method, its mean over people with the interval, and the published best."""
-    methods = _by_mean(tables)
+    methods = by_mean(tables)
     across = min(N_SIDE, len(tables))
     left, gap, row = 18 + int(7.2 * min(_NAME, max(map(len, methods)))), 26, 24
     width = (WIDTH - left - 24 - gap * (across - 1)) / across
@@ -100,7 +101,7 @@ def draw_means(tables: Sequence[Standing], looks: Mapping[str, Look]) -> Drawing
         return draw("means", sheet)
 
 
-def _by_mean(tables: Sequence[Standing]) -> list[str]:
+def by_mean(tables: Sequence[Standing]) -> list[str]:
     """Return the methods, the highest mean over the data sets that have it first."""
     means: dict[str, list[float]] = {}
     for table in tables:

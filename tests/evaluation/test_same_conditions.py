@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+
+import pytest
+
+from dcdp.errors import DataError, FormatError, MissingError, SplitError
+from dcdp.evaluation import check_comparable, check_one_split, find_results, read_cells, unique_cells
+
+
+@pytest.fixture
+def two_cells(made_up, tmp_path):
+    """Return a function that changes the second of two results and gives the cells of both."""
+
+    def make(change, second="forest", seed=0):
+        other = made_up.make_cell("hapt", second, seed)
+        change(other)
+        files = [made_up.write_cell(tmp_path / name, cell) for name, cell in
+                 (("one", made_up.make_cell("hapt", "dcdp")), ("two", other))]  # fmt: skip
+        return [cell for file in files for cell in read_cells(file)]
+
+    return make
+
+
+def swap_people(result):
+    one, other = (result["split"]["folds"][place]["test"] for place in (1, 2))
+    one[0], other[0] = other[0], one[0]
+
+
+def set_at(*keys, value):
+    def change(result):
+        for key in keys[:-1]:
+            result = result[key]
+        result[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (swap_people, r"fold s02\+s06\+s10, test 's02, s06, s10' in '.*one.*', 's03, s06, s10' in '.*two.*'"),
+        (set_at("split", "folds", 0, "validation", value=["s03"]), r"fold s01\+s05\+s09, validation 's02"),
+        (set_at("split", "folds", 0, "fold", value="other"), r"fold s01\+s05\+s09 there in '.*one.*', missing in"),
+        (set_at("config", "windows", "stride_s", value=3.0), "windows, stride_s '1.5' in '.*one.*', '3.0' in '.*two"),
+        (set_at("config", "windows", "gap_s", value=3.0), "windows, gap_s missing in '.*one.*', '3.0' in '.*two"),
+        (
+            set_at("labels", value=["walking", "up", "down", "sitting", "standing", "lying"]),
+            "labels 'walking, walking_",
+        ),
+        (set_at("null_label", value="walking"), "null label 'None' in .*, 'walking' in"),
+        (set_at("leak_audit", "passed", value=False), "passed its leak audit: got passed: false in '.*two"),
+        (
+            set_at("leak_audit", "folds", "s01+s05+s09", "n_windows", "test", value=301),
+            r"s09, test windows '300' in .*, '301'",
+        ),
+    ],
+)
+def test_other_conditions_are_refused_with_the_first_difference_and_both_files(two_cells, change, message):
+    with pytest.raises(SplitError, match=message):
+        check_comparable(two_cells(change))
+
+
+def test_same_conditions_pass_whatever_else_differs(two_cells):
+    check_comparable(two_cells(set_at("config", "training", "epochs", value=3)))
+    check_comparable(two_cells(set_at("machine", "cores", value=64)))
+
+
+def test_seeds_of_one_method_must_have_one_configuration(two_cells):
+    with pytest.raises(SplitError, match="every seed of dcdp must have one configuration: got config, training, ep"):
+        check_comparable(two_cells(set_at("config", "training", "epochs", value=3), "dcdp", 1))
+
+
+def test_some_folds_are_refused_unless_asked_for(made_up, tmp_path):
+    made_up.write_cell(tmp_path, made_up.make_cell("hapt", "dcdp"))
+    made_up.write_cell(tmp_path, made_up.make_cell("hapt", "forest", n_folds=2))
+    cells = read_cells(tmp_path)
+    with pytest.raises(SplitError, match=r"fold s03.* there in .*, missing in .* --partial"):
+        check_comparable(cells)
+    check_comparable(cells, partial=True)
+
+
+def test_folds_that_partial_results_share_must_be_the_same(made_up, tmp_path):
+    shared = made_up.make_cell("hapt", "lightgbm", n_folds=2)
+    shared["leak_audit"]["folds"]["s02+s06+s10"]["n_windows"]["test"] = 7
+    first = made_up.make_cell("hapt", "dcdp", n_folds=1)
+    for cell in (first, made_up.make_cell("hapt", "forest", n_folds=2), shared):
+        made_up.write_cell(tmp_path, cell)
+    with pytest.raises(SplitError, match=r"test windows '300' in .*forest.*, '7' in .*lightgbm"):
+        check_comparable(read_cells(tmp_path), partial=True)
+
+
+def test_two_splits_of_one_set_are_refused(two_cells):
+    cells = two_cells(set_at("split", "name", value="official"))
+    check_comparable(cells)  # two tables
+    with pytest.raises(SplitError, match=r"of hapt must come from one split: got 'arena' in .*, 'official' in"):
+        check_one_split(cells)
+
+
+def test_peers_of_a_result_are_cells_of_their_own(made_up, tmp_path):
+    result = made_up.make_cell("hapt", "dcdp", cost=False)
+    peer = made_up.make_cell("hapt", "forest")["test"]
+    result["peers"] = {"forest": peer | {"seconds": 12.0, "parameters": 400, "windows_per_s": 9.0}}
+    own, forest = read_cells(made_up.write_cell(tmp_path, result), "mine")
+    assert (own.method, own.is_peer, own.cost["train_seconds"]) == ("mine", False, 400.0)
+    assert (forest.method, forest.is_peer) == ("forest", True)
+    assert forest.cost == {"train_seconds": 12.0, "parameters": 400.0, "windows_per_s": 9.0}
+    assert forest.by_subject == peer["macro_f1"]["by_subject"]
+    assert forest.test["per_class_f1"] == peer["per_class_f1"]
+
+
+def test_results_are_found_in_runs_and_folders(made_up, tmp_path):
+    made_up.make_benchmark(tmp_path / "bench", sets=("hapt",), methods=("dcdp", "forest"))
+    (tmp_path / "bench" / "benchmark.json").write_text("{}")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "result.json").write_text(json.dumps(made_up.make_cell()))
+    assert [path.relative_to(tmp_path).as_posix() for path in find_results(tmp_path)] == [
+        *(f"bench/hapt-arena/{method}/s{seed}.json" for method in ("dcdp", "forest") for seed in (0, 1)),
+        "run/result.json",
+    ]
+    assert find_results(run) == find_results(run / "result.json") == [run / "result.json"]
+
+
+def test_what_is_not_there_or_no_result_is_told(tmp_path):
+    with pytest.raises(MissingError, match=r"no file or folder '.*nothing'"):
+        find_results(tmp_path / "nothing")
+    with pytest.raises(MissingError, match="a folder must hold results"):
+        find_results(tmp_path)
+    (tmp_path / "s0.json").write_text("[]")
+    with pytest.raises(FormatError, match="format 1"):
+        read_cells(tmp_path)
+
+
+def test_a_result_given_twice_counts_once_and_two_that_differ_are_refused(made_up, tmp_path):
+    cell = made_up.make_cell()
+    once = read_cells(made_up.write_cell(tmp_path / "a", cell))
+    again = read_cells(made_up.write_cell(tmp_path / "b", cell))
+    assert unique_cells(once + again) == once
+    other = deepcopy(cell)
+    other["test"]["macro_f1"]["by_subject"] = {s: v - 0.1 for s, v in cell["test"]["macro_f1"]["by_subject"].items()}
+    other["test"]["macro_f1"]["mean"] -= 0.1
+    with pytest.raises(DataError, match=r"two of dcdp, seed 0, on hapt: '.*a/.*' and '.*c/.*'"):
+        unique_cells(once + read_cells(made_up.write_cell(tmp_path / "c", other)))

@@ -1,0 +1,202 @@
+import datetime
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from dcdp.errors import ConfigError, MissingError, SplitError
+from dcdp.evaluation import Ranking, overall, read_cells, standings
+from dcdp.reports.benchmark import draw_benchmark, write_benchmark_report
+from dcdp.reports.benchmark_plots import by_mean, looks_of
+from dcdp.reports.benchmark_ranks import draw_ranks
+
+DAY = datetime.date(2026, 11, 26)
+
+
+@pytest.fixture(scope="module")
+def bench(made_up, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    methods = ("dcdp", "forest", "minirocket", "mlp_mixer@ours")
+    return made_up.make_benchmark(folder, sets=("dsads", "hapt"), methods=methods, robust=True)
+
+
+@pytest.fixture(scope="module")
+def page(bench, tmp_path_factory):
+    out = tmp_path_factory.mktemp("page") / "benchmark.html"
+    assert write_benchmark_report(bench, out, title="Arena", made=DAY) == out
+    return out.read_text(encoding="utf-8")
+
+
+class Text(HTMLParser):
+    """The page as a reader sees it, and every table row."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.inside = [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, _):
+        self.inside = tag in ("td", "th") or (self.inside and tag not in ("tr", "table"))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data
+
+
+def test_the_tables_hold_the_figures_of_the_standings(bench, page):
+    rows = {(place, row[0]): row for place, row in enumerate(Text(page).rows) if row}
+    for table in standings(read_cells(bench)):
+        for own in table.rows:
+            shown = [
+                row for row in rows.values() if row[0] == own.method and f"{own.mean:.3f} ± {own.spread:.3f}" in row[2]
+            ]
+            assert len(shown) == 1
+            assert shown[0][1] == "0, 1"
+            assert shown[0][3] == f"{own.interval[0]:.3f} to {own.interval[1]:.3f}"
+            assert shown[0][4] == f"{own.by_group:.3f}"
+            if own.difference is not None:
+                assert shown[0][5] == f"{own.difference.mean_difference:+.3f}".replace("-", "\N{MINUS SIGN}")
+                assert shown[0][8] == own.difference.verdict
+        assert f"published best: {table.published.method}" in page
+
+
+def test_the_summary_counts_verdicts_as_the_baseline_sees_them(bench, page):
+    verdicts = [
+        row.difference.verdict for table in standings(read_cells(bench)) for row in table.rows if row.difference
+    ]
+    assert f"ahead {verdicts.count('behind')}<" in page
+    assert f"tie {verdicts.count('tie')}<" in page
+    assert verdicts.count("behind") > 0
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page) == []
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "url(http" not in page
+
+
+def test_every_figure_is_there_once_and_well_formed(bench, page):
+    cells = read_cells(bench)
+    tables = standings(cells)
+    drawings = draw_benchmark(cells, tables, looks_of(by_mean(tables), "dcdp"))
+    assert set(drawings) == {"means", "ranks-sets", "ranks-people", "costs", "robustness"} | {
+        f"{kind}-{data}, arena" for kind in ("people", "activities") for data in ("dsads", "hapt")
+    }
+    for drawing in drawings.values():
+        ElementTree.fromstring(drawing.svg[drawing.svg.index("<svg") :])
+        assert page.count(drawing.inline) == 1
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert sorted(ids) == sorted(set(ids))  # a clash would show one figure's marks in another
+
+
+def test_each_person_is_a_row_and_each_method_a_dot(bench, page):
+    for cell in read_cells(bench):
+        if cell.data == "hapt" and cell.method == "forest" and cell.seed == 0:
+            other = next(c for c in read_cells(bench) if (c.data, c.method, c.seed) == ("hapt", "forest", 1))
+            for person, value in cell.by_subject.items():
+                assert f"{person}: forest {(value + other.by_subject[person]) / 2:.3f}" in page
+
+
+def test_same_files_give_the_same_bytes(bench, page, tmp_path):
+    again = write_benchmark_report(bench, tmp_path / "again.html", title="Arena", made=DAY)
+    assert again.read_text(encoding="utf-8") == page
+
+
+def test_names_from_files_are_escaped(made_up, tmp_path):
+    for method in ("dcdp", "<b>bold</b>"):
+        cell = made_up.make_cell("hapt", "dcdp") | {"method": method}
+        cell["labels"][0] = "<i>walking</i>"
+        cell["test"]["per_class_f1"]["<i>walking</i>"] = 0.5
+        (tmp_path / f"{len(method)}-s0.json").write_text(json.dumps(cell))
+    text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "<b>bold" not in text
+    assert "<i>" not in text
+    assert "&lt;b&gt;bold&lt;/b&gt;" in text
+
+
+def test_what_the_results_lack_is_left_out(made_up, tmp_path):
+    cell = made_up.make_cell("hapt", "forest", cost=False)
+    cell["training"] = {name: {"epochs": 0, "best_epoch": 0, "steps": 0} for name in cell["training"]}
+    path = made_up.write_cell(tmp_path, cell)
+    text = write_benchmark_report([path], tmp_path / "x.html", made=DAY).read_text(encoding="utf-8")
+    assert "Macro-F1 of forest" in text  # the baseline where dcdp was not run
+    for section in ("ranks", "cost", "robustness", "training"):
+        assert f'id="{section}"' not in text
+
+
+def test_settings_that_differ_from_the_baselines_are_named(made_up, tmp_path):
+    made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp",))
+    changed = made_up.make_cell("hapt", "forest")
+    changed["config"]["training"]["epochs"] = 7
+    made_up.write_cell(tmp_path, changed)
+    text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "<code>training.epochs = 7</code>" in text
+    assert text.count("<code>training.") == 1
+    assert str(tmp_path) not in text
+    assert "dcdp/s0.json" in text
+
+
+def test_validation_curves_are_read_from_beside_a_run(made_up, tmp_path):
+    run = tmp_path / "run"
+    for fold in ("s01+s05+s09", "s02+s06+s10"):
+        (run / "folds" / fold).mkdir(parents=True)
+        lines = [{"kind": "epoch", "epoch": e, "validation": {"macro_f1": 0.5 + 0.1 * e}} for e in range(4)]
+        (run / "folds" / fold / "history.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (run / "result.json").write_text(json.dumps(made_up.make_cell("hapt", "dcdp")))
+    text = write_benchmark_report([run], tmp_path / "x.html").read_text(encoding="utf-8")
+    assert 'id="training"' in text
+    assert "dcdp: 2 folds" in text
+
+
+def test_two_splits_of_one_set_are_two_tables(made_up, tmp_path):
+    made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest"), seeds=(0,))
+    for method in ("dcdp", "forest"):
+        cell = made_up.make_cell("hapt", method)
+        cell["split"]["name"] = "official"
+        made_up.write_cell(tmp_path, cell)
+    text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "Table 1. hapt, arena" in text
+    assert "Table 2. hapt, official" in text
+
+
+def test_what_cannot_be_compared_is_refused_before_anything_is_written(made_up, tmp_path):
+    out = tmp_path / "x.html"
+    with pytest.raises(MissingError, match="a folder must hold results"):
+        write_benchmark_report(tmp_path, out)
+    made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest"), seeds=(0,))
+    with pytest.raises(ConfigError, match="Did you mean 'forest'"):
+        write_benchmark_report(tmp_path, out, baseline="forst")
+    odd = made_up.make_cell("hapt", "forest", 1)
+    odd["leak_audit"]["passed"] = False
+    made_up.write_cell(tmp_path, odd)
+    with pytest.raises(SplitError, match="must have passed its leak audit"):
+        write_benchmark_report(tmp_path, out)
+    assert not out.exists()
+
+
+def test_forty_methods_have_forty_looks():
+    names = [f"m{place}" for place in range(40)]
+    looks = looks_of(names, "m7")
+    assert next(iter(looks)) == "m7"
+    assert len({(look.colour, look.marker, look.is_baseline) for look in looks.values()}) == 40
+    assert [name for name, look in looks.items() if look.is_baseline] == ["m7"]
+
+
+def test_the_rank_diagram_names_who_cannot_be_told_apart(bench):
+    ranks = overall(standings(read_cells(bench))).by_subject
+    assert isinstance(ranks, Ranking)
+    drawing = draw_ranks("people", ranks, looks_of(ranks.methods, "dcdp"))
+    assert f"critical difference {ranks.critical_difference:.2f}" in drawing.svg
+    assert re.findall(r"<title>cannot be told apart: ([^<]+)", drawing.svg) == [", ".join(g) for g in ranks.groups]
+    for method, rank in zip(ranks.methods, ranks.mean_ranks, strict=True):
+        assert f"<title>{method}: mean rank {rank:.2f}" in drawing.svg
