@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from dcdp.augmentation import AugmentConfig
 from dcdp.balance import ModulationConfig
 from dcdp.data.synthetic import BodyConfig
+from dcdp.errors import ConfigError
 from dcdp.models.network import NetworkConfig
 from dcdp.objectives import ObjectiveConfig
 from dcdp.signals.windows import WindowConfig
 from dcdp.training import TrainingConfig
 
 __all__ = ["RunConfig", "default_config"]
+
+_NEED_BRANCH_LOSS = ("mmpareto", "g_blending", "dgl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,17 @@ class RunConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     body: BodyConfig = field(default_factory=BodyConfig)
+
+    def __post_init__(self) -> None:
+        rule = self.modulation.rule
+        if rule in _NEED_BRANCH_LOSS and not self.objective.branch:
+            raise ConfigError(f"modulation.rule='{rule}' needs objective.branch above 0", 0, "Set objective.branch=1.")
+        if rule == "g_blending" and self.training.refit:
+            raise ConfigError("modulation.rule='g_blending' needs validation subjects", "training.refit=true",
+                              "Set training.refit=false.")
+        if rule == "mmpareto" and self.training.compile:
+            raise ConfigError("modulation.rule='mmpareto' takes two backward passes", "training.compile=true",
+                              "Set training.compile=false: a compiled network allows one.")
 
 
 def default_config(name: str) -> RunConfig:  # noqa: ARG001 - one default for all sets, so far

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dcdp.augmentation import AugmentConfig, augment
-from dcdp.balance import ModulationConfig, Modulator, parameter_groups
+from dcdp.balance import ModulationConfig, make_rule, parameter_groups
 from dcdp.batches import Batch, Batches
 from dcdp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dcdp.errors import BundleError, ConfigError
@@ -185,16 +185,17 @@ def fit(
                 batch = _hide_branches(train.gather(index), branch_dropout)
                 batch = augment(batch, train.layouts, augmentation, train.windows.subject[index])
                 done = state.step / total_steps
-                forward = partial(_forward, called, config, objective_config.contrast > 0, loop.modulator.own_scale)
-                outputs, parts = backward(forward, batch, objective_config, done, config.accumulate)
-                loop.modulator.observe(outputs.branch, batch.label, batch.present)
-                loop.modulator.modulate(_learning_rate(config, done))
+                options = {"contrast": objective_config.contrast > 0, **loop.rule.forward_options()}
+                forward = partial(_forward, called, config, options)
+                outputs, parts = backward(forward, batch, objective_config, done, loop.rule, config.accumulate)
+                loop.rule.observe(outputs, batch.label, batch.present)
+                loop.rule.modulate(_learning_rate(config, done))
                 if config.clip_norm:
                     nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
                 loop.optimizer.step()
                 loop.optimizer.zero_grad(set_to_none=True)
                 loop.average_weights(state.step)
-                history.step(state, parts, loop.modulator.last(), _learning_rate(config, done))
+                history.step(state, parts, loop.rule.last(), _learning_rate(config, done))
                 state.step += 1
                 if progress:
                     progress(state.step, last_epoch * steps_per_epoch, f"epoch {state.epoch + 1}/{last_epoch}")
@@ -203,6 +204,7 @@ def fit(
                     loop.save(state)
                     raise KeyboardInterrupt
             loop.end_epoch(state, validate)
+            loop.rule.end_epoch(state.validation)
             history.epoch(state, time.perf_counter() - epoch_started, steps_per_epoch)
             state.epoch += 1
             state.stopped = validate is not None and state.epoch - 1 - state.best_epoch >= config.patience
@@ -217,7 +219,7 @@ def fit(
 
 
 class _Loop:
-    """What outlives a step: optimiser, modulator, mean weights, best weights."""
+    """What outlives a step: optimiser, balancing rule, mean weights, best weights."""
 
     def __init__(
         self,
@@ -230,13 +232,14 @@ class _Loop:
     ) -> None:
         self.network, self.train, self.config, self.seed = network, train, config, seed
         self.path = folder / "checkpoint.safetensors" if folder else None
-        self.encoders, self.modulation = dict(network.encoders.items()), modulation
-        groups = parameter_groups(network, self.encoders, config.learning_rate, config.weight_decay)
+        self.modulation = modulation
+        encoders = dict(network.encoders.items())
+        groups = parameter_groups(network, encoders, config.learning_rate, config.weight_decay)
         if config.optimizer == "adamw":
             self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, foreach=True)
         else:
             self.optimizer = torch.optim.SGD(groups, momentum=0.9, foreach=True)
-        self.modulator = Modulator(self.encoders, self.optimizer, modulation)
+        self.rule = make_rule(network, self.optimizer, modulation)
         self.mean: dict[str, Tensor] = {}
         self.best: dict[str, Tensor] = {}
 
@@ -261,9 +264,9 @@ class _Loop:
         device = self.train.device
         self.mean, self.best = ({n: t.to(device) for n, t in tensors[group].items()} for group in ("mean", "best"))
         _load_optimizer(self.optimizer, tensors["optimizer"])
-        # Loading gave the optimiser new groups; a modulator that held the old ones would scale nothing.
-        self.modulator = Modulator(self.encoders, self.optimizer, self.modulation)
-        self.modulator.load_state_dict(tensors["modulator"])
+        # Loading gave the optimiser new groups; a rule that held the old ones would scale nothing.
+        self.rule = make_rule(self.network, self.optimizer, self.modulation)
+        self.rule.load_state_dict(tensors["modulator"])
         return state
 
     @torch.no_grad()
@@ -305,18 +308,18 @@ class _Loop:
                 "network": self.network.state_dict(),
                 "mean": self.mean,
                 "best": self.best,
-                "modulator": self.modulator.state_dict(),
+                "modulator": self.rule.state_dict(),
                 "optimizer": _optimizer_tensors(self.optimizer),
             }
             save_checkpoint(self.path, state, tensors)
 
 
 def _forward(
-    network: Callable[..., Outputs], config: TrainingConfig, contrast: bool, own_scale: Tensor | None, batch: Batch
+    network: Callable[..., Outputs], config: TrainingConfig, options: Mapping[str, Any], batch: Batch
 ) -> Outputs:
     """Run the network in the precision asked for."""
     with torch.autocast(batch.present.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        return network(batch.inputs, batch.present, contrast=contrast, own_scale=own_scale)
+        return network(batch.inputs, batch.present, **options)
 
 
 def _order(n: int, size: int, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -122,8 +123,8 @@ def run_rank(rank: int, folder: str) -> None:
     part = slice(0, 3) if rank == 0 else slice(3, 8)
     encoders = {name: nn.Linear(2, 2) for name in "abc"}
     optimizer = torch.optim.AdamW(parameter_groups(nn.ModuleDict(encoders), encoders, 0.1))
-    modulator = Modulator(encoders, optimizer, ModulationConfig())
-    modulator.observe(logits[part], label[part], present[part])
+    modulator = Modulator(SimpleNamespace(encoders=encoders), optimizer, ModulationConfig())
+    modulator.observe(SimpleNamespace(branch=logits[part]), label[part], present[part])
     modulator.modulate()
     torch.save(modulator.last(), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,6 +34,13 @@ OFFERED: dict[str, Callable[..., Optimizer]] = {
     "Adadelta": torch.optim.Adadelta,
 }
 PAIRS = [(name, "update") for name in OFFERED] + [(name, "gradient") for name in OFFERED if name.startswith("SGD")]
+
+
+@dataclass
+class Seen:
+    """All that this rule reads of a network's outputs."""
+
+    branch: Tensor
 
 
 class Network(nn.Module):
@@ -89,7 +98,7 @@ def train(net: Network, optimizer: Optimizer, modulator: Modulator | None, steps
         inputs, label = batch_of(net, seed=step)
         branch = backward(net, inputs, label)
         if modulator is not None:
-            modulator.observe(branch, label, everywhere(branch))
+            modulator.observe(Seen(branch), label, everywhere(branch))
             modulator.modulate(lr)
         optimizer.step()
 
@@ -106,7 +115,7 @@ def distances(name: str, acts_on: str, coefficient: list[float] | None) -> dict[
     """How far each parameter moves in five steps of given gradients."""
     net = network(2).double()
     optimizer = optimizer_of(net, OFFERED[name])
-    modulator = Modulator(net.encoders, optimizer, ModulationConfig(acts_on=acts_on))
+    modulator = Modulator(net, optimizer, ModulationConfig(acts_on=acts_on))
     start = copy_of(net)
     generator = torch.Generator().manual_seed(3)
     for _ in range(5):
@@ -146,20 +155,20 @@ def test_adaptive_optimiser_with_gradient_is_refused(name):
     net = network()
     optimizer = optimizer_of(net, OFFERED[name])
     with pytest.raises(ConfigError, match="acts_on='gradient' needs SGD"):
-        Modulator(net.encoders, optimizer, ModulationConfig(acts_on="gradient"))
-    assert Modulator(net.encoders, optimizer, ModulationConfig()).acts_on == "update"
+        Modulator(net, optimizer, ModulationConfig(acts_on="gradient"))
+    assert Modulator(net, optimizer, ModulationConfig()).acts_on == "update"
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Rprop, torch.optim.ASGD])
 def test_optimiser_whose_step_does_not_follow_the_rate_is_refused(kind):
     net = network()
     with pytest.raises(ConfigError, match="proportional to its learning rate"):
-        Modulator(net.encoders, optimizer_of(net, kind), ModulationConfig())
+        Modulator(net, optimizer_of(net, kind), ModulationConfig())
 
 
 def test_sgd_acts_on_the_gradient_and_needs_no_groups():
     net = network()
-    assert Modulator(net.encoders, SGD(net.parameters(), lr=LR), ModulationConfig()).acts_on == "gradient"
+    assert Modulator(net, SGD(net.parameters(), lr=LR), ModulationConfig()).acts_on == "gradient"
 
 
 @pytest.mark.parametrize("name", ["SGD", "SGD with momentum", "Adam", "AdamW"])
@@ -168,7 +177,7 @@ def test_alpha_zero_is_plain_training_to_the_bit(name, momentum_on):
     plain, modulated = network(3), network(3)
     train(plain, optimizer_of(plain, OFFERED[name], weight_decay=0.01), None, range(20))
     optimizer = optimizer_of(modulated, OFFERED[name], weight_decay=0.01)
-    modulator = Modulator(modulated.encoders, optimizer, ModulationConfig(**PLAIN, momentum_on=momentum_on))
+    modulator = Modulator(modulated, optimizer, ModulationConfig(**PLAIN, momentum_on=momentum_on))
     train(modulated, optimizer, modulator, range(20))
     assert equal(plain, modulated)
     assert not equal(plain, network(3))
@@ -179,7 +188,7 @@ def test_alpha_above_zero_is_not_plain_training(name):
     plain, modulated = network(3), network(3)
     train(plain, optimizer_of(plain, OFFERED[name]), None, range(5))
     optimizer = optimizer_of(modulated, OFFERED[name])
-    train(modulated, optimizer, Modulator(modulated.encoders, optimizer, ModulationConfig(alpha=1.0)), range(5))
+    train(modulated, optimizer, Modulator(modulated, optimizer, ModulationConfig(alpha=1.0)), range(5))
     assert not equal(plain, modulated)
 
 
@@ -187,11 +196,11 @@ def test_alpha_above_zero_is_not_plain_training(name):
 def test_every_parameter_of_each_encoder_is_scaled_and_no_other(n_branches):
     net = network(n_branches)
     optimizer = optimizer_of(net, SGD)
-    modulator = Modulator(net.encoders, optimizer, ModulationConfig(alpha=2.0, beta=0.5))
+    modulator = Modulator(net, optimizer, ModulationConfig(alpha=2.0, beta=0.5))
     inputs, label = batch_of(net)
     branch = backward(net, inputs, label)
     before = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
-    modulator.observe(branch, label, everywhere(branch))
+    modulator.observe(Seen(branch), label, everywhere(branch))
     modulator.modulate()
     coefficient = modulator.last()["coefficient"]
     assert len(set(coefficient.values())) >= 2
@@ -209,9 +218,9 @@ def test_order_of_branches_does_not_matter(n_branches):
     names = list(net.encoders)
     found = []
     for order in (list(range(n_branches)), list(range(n_branches))[::-1]):
-        encoders = {names[m]: net.encoders[names[m]] for m in order}
-        modulator = Modulator(encoders, optimizer_of(net, AdamW), ModulationConfig(alpha=2.0, beta=1.0))
-        modulator.observe(branch[:, order], label, everywhere(branch))
+        reordered = SimpleNamespace(encoders=nn.ModuleDict({names[m]: net.encoders[names[m]] for m in order}))
+        modulator = Modulator(reordered, optimizer_of(net, AdamW), ModulationConfig(alpha=2.0, beta=1.0))
+        modulator.observe(Seen(branch[:, order]), label, everywhere(branch))
         modulator.modulate()
         found.append(modulator.last())
     for measure, values in found[0].items():
@@ -221,11 +230,11 @@ def test_order_of_branches_does_not_matter(n_branches):
 def test_rates_are_scaled_from_the_base_rate_of_each_step():
     net = network(2)
     optimizer = optimizer_of(net, AdamW, lr=1.0)
-    modulator = Modulator(net.encoders, optimizer, ModulationConfig())
+    modulator = Modulator(net, optimizer, ModulationConfig())
     modulator.apply([0.5, 0.25])
     modulator.apply([0.5, 0.25])
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.25, 1.0]
-    modulator.set_learning_rate(0.1)
+    modulator.scaler.set_learning_rate(0.1)
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1, 0.1]
     modulator.apply([0.5, 1.0])
     assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.1, 0.1]
@@ -236,7 +245,7 @@ def test_decay_is_scaled_with_the_update_and_not_with_the_gradient():
     for acts_on in ("gradient", "update"):
         net = network(2)
         optimizer = optimizer_of(net, SGD, lr=0.1, weight_decay=0.1)
-        modulator = Modulator(net.encoders, optimizer, ModulationConfig(acts_on=acts_on))
+        modulator = Modulator(net, optimizer, ModulationConfig(acts_on=acts_on))
         weight = net.encoders["a"][0].weight
         start = weight.detach().clone()
         for parameter in net.parameters():
@@ -251,11 +260,11 @@ def test_decay_is_scaled_with_the_update_and_not_with_the_gradient():
 def test_branch_without_a_group_of_its_own_is_refused():
     net = network()
     with pytest.raises(ConfigError, match="one optimiser group per branch"):
-        Modulator(net.encoders, AdamW(net.parameters()), ModulationConfig())
+        Modulator(net, AdamW(net.parameters()), ModulationConfig())
     loose = [{"params": encoder.parameters()} for encoder in net.encoders.values()]
     loose[0]["params"] = [*loose[0]["params"], *net.heads.parameters()]
     with pytest.raises(ConfigError, match="none for 'a'"):
-        Modulator(net.encoders, AdamW(loose), ModulationConfig())
+        Modulator(net, AdamW(loose), ModulationConfig())
 
 
 def test_encoder_shared_by_two_branches_is_refused():
@@ -277,14 +286,14 @@ def observed(modulator: Modulator, leader: float, present: Tensor) -> dict[str, 
     """Modulate after a batch in which branch a has logit ``leader`` for the truth and the others 0."""
     branch = torch.zeros(*present.shape, K)
     branch[:, 0, 0] = leader
-    modulator.observe(branch, torch.zeros(len(present), dtype=torch.int64), present)
+    modulator.observe(Seen(branch), torch.zeros(len(present), dtype=torch.int64), present)
     modulator.modulate()
     return modulator.last()
 
 
 def test_branch_absent_in_the_batch_keeps_its_confidence_and_is_not_scaled():
     net = network(3)
-    modulator = Modulator(net.encoders, optimizer_of(net, AdamW), ModulationConfig(smoothing=0.5))
+    modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig(smoothing=0.5))
     present = torch.ones(4, 3, dtype=torch.bool)
     first = observed(modulator, 3.0, present)
     assert first["coefficient"]["a"] < 1
@@ -300,7 +309,7 @@ def test_branch_absent_in_the_batch_keeps_its_confidence_and_is_not_scaled():
 
 def test_branch_never_seen_is_nobodys_rival():
     net = network(2)
-    modulator = Modulator(net.encoders, optimizer_of(net, AdamW), ModulationConfig())
+    modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig())
     last = observed(modulator, 3.0, torch.tensor([[True, False]] * 4))
     assert last["coefficient"] == last["discrepancy"] == {"a": 1, "b": 1}
     assert last["confidence"]["b"] == 0
@@ -309,7 +318,7 @@ def test_branch_never_seen_is_nobodys_rival():
 def test_step_without_observation_keeps_the_last_coefficients():
     net = network(2)
     optimizer = optimizer_of(net, AdamW)
-    modulator = Modulator(net.encoders, optimizer, ModulationConfig())
+    modulator = Modulator(net, optimizer, ModulationConfig())
     modulator.modulate(LR)
     assert modulator.last()["coefficient"] == {"a": 1, "b": 1}
     last = observed(modulator, 3.0, torch.ones(4, 2, dtype=torch.bool))
@@ -320,9 +329,9 @@ def test_step_without_observation_keeps_the_last_coefficients():
 
 def test_logits_of_another_number_of_branches_are_refused():
     net = network(2)
-    modulator = Modulator(net.encoders, optimizer_of(net, AdamW), ModulationConfig())
+    modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig())
     with pytest.raises(ConfigError, match=r"one entry per branch \(a, b\): got 3 entries"):
-        modulator.observe(torch.zeros(4, 3, K), torch.zeros(4, dtype=torch.int64), torch.ones(4, 3).bool())
+        modulator.observe(Seen(torch.zeros(4, 3, K)), torch.zeros(4, dtype=torch.int64), torch.ones(4, 3).bool())
 
 
 @pytest.mark.parametrize("name", ["SGD", "SGD with momentum", "AdamW"])
@@ -331,14 +340,14 @@ def test_micro_batches_equal_the_large_batch(name, momentum):
     nets = [network(2).double(), network(2).double()]
     for net, n_parts in zip(nets, (1, 4), strict=True):
         optimizer = optimizer_of(net, OFFERED[name])
-        modulator = Modulator(net.encoders, optimizer, ModulationConfig(alpha=2.0, beta=0.5, momentum=momentum))
+        modulator = Modulator(net, optimizer, ModulationConfig(alpha=2.0, beta=0.5, momentum=momentum))
         for step in range(5):
             optimizer.zero_grad()
             inputs, label = batch_of(net, 16, seed=step)
             for part in torch.arange(16).chunk(n_parts):
                 piece = {key: value[part].double() for key, value in inputs.items()}
                 branch = backward(net, piece, label[part], 1 / n_parts)
-                modulator.observe(branch, label[part], everywhere(branch))
+                modulator.observe(Seen(branch), label[part], everywhere(branch))
             modulator.modulate(LR)
             optimizer.step()
         assert modulator.last()["coefficient"] != {"a": 1, "b": 1}
@@ -348,12 +357,12 @@ def test_micro_batches_equal_the_large_batch(name, momentum):
 
 def test_micro_batches_of_unlike_presence_give_the_mean_over_all_windows():
     net = network(2)
-    modulator = Modulator(net.encoders, optimizer_of(net, AdamW), ModulationConfig())
+    modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig())
     generator = torch.Generator().manual_seed(0)
     branch, label = torch.randn(8, 2, K, generator=generator), torch.randint(K, (8,), generator=generator)
     present = torch.rand(8, 2, generator=generator) > 0.4
     for part in (slice(0, 3), slice(3, 8)):
-        modulator.observe(branch[part], label[part], present[part])
+        modulator.observe(Seen(branch[part]), label[part], present[part])
     modulator.modulate()
     total, count = confidence_sums(branch, label, present)
     assert list(modulator.last()["confidence"].values()) == pytest.approx((total / count).tolist())
@@ -365,15 +374,15 @@ def test_resumed_run_equals_the_run_that_was_not_stopped(name, momentum_on):
     config = ModulationConfig(alpha=2.0, beta=0.5, momentum=0.8, momentum_on=momentum_on)
     whole, first, second = network(3), network(3), network(3, seed=9)
     optimizer = optimizer_of(whole, OFFERED[name])
-    train(whole, optimizer, Modulator(whole.encoders, optimizer, config), range(10))
+    train(whole, optimizer, Modulator(whole, optimizer, config), range(10))
     optimizer = optimizer_of(first, OFFERED[name])
-    modulator = Modulator(first.encoders, optimizer, config)
+    modulator = Modulator(first, optimizer, config)
     train(first, optimizer, modulator, range(6))
     saved = optimizer.state_dict(), {key: value.clone() for key, value in modulator.state_dict().items()}
     second.load_state_dict(first.state_dict())
     resumed = optimizer_of(second, OFFERED[name])
     resumed.load_state_dict(saved[0])
-    again = Modulator(second.encoders, resumed, config)
+    again = Modulator(second, resumed, config)
     again.load_state_dict(saved[1])
     assert again.last() == modulator.last()
     train(second, resumed, again, range(6, 10))
@@ -384,10 +393,10 @@ def test_resumed_run_equals_the_run_that_was_not_stopped(name, momentum_on):
 def test_saved_base_rate_is_the_one_before_the_coefficient():
     net = network(2)
     optimizer = optimizer_of(net, AdamW)
-    modulator = Modulator(net.encoders, optimizer, ModulationConfig())
-    modulator.set_learning_rate(0.4)
+    modulator = Modulator(net, optimizer, ModulationConfig())
+    modulator.scaler.set_learning_rate(0.4)
     modulator.apply([0.5, 1.0])
-    again = Modulator(net.encoders, optimizer, ModulationConfig())
+    again = Modulator(net, optimizer, ModulationConfig())
     again.load_state_dict(modulator.state_dict())
     again.apply([1.0, 1.0])
     assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.4, 0.4]
@@ -396,12 +405,12 @@ def test_saved_base_rate_is_the_one_before_the_coefficient():
 def test_state_of_other_branches_or_momentum_is_refused():
     two, three = network(2), network(3)
     config = ModulationConfig()
-    state = Modulator(two.encoders, optimizer_of(two, AdamW), config).state_dict()
+    state = Modulator(two, optimizer_of(two, AdamW), config).state_dict()
     assert all(isinstance(value, Tensor) for value in state.values())
     with pytest.raises(BundleError, match=r"a difference in .*confidence\.total"):
-        Modulator(three.encoders, optimizer_of(three, AdamW), config).load_state_dict(state)
+        Modulator(three, optimizer_of(three, AdamW), config).load_state_dict(state)
     with pytest.raises(BundleError, match=r"a difference in momentum\.counts"):
-        Modulator(two.encoders, optimizer_of(two, AdamW), ModulationConfig(momentum=0.9)).load_state_dict(state)
+        Modulator(two, optimizer_of(two, AdamW), ModulationConfig(momentum=0.9)).load_state_dict(state)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -52,7 +54,8 @@ def modulated(acts_on: str, momentum_on: str) -> tuple[nn.Parameter, dict[str, o
     kind = torch.optim.SGD if acts_on == "gradient" else torch.optim.AdamW
     optimizer = kind(parameter_groups(nn.ModuleDict(encoders), encoders, 1.0))
     config = ModulationConfig(momentum=MU, momentum_on=momentum_on, smoothing=0.0)
-    return encoders["a"].weight, optimizer.param_groups[0], Modulator(encoders, optimizer, config)
+    modulator = Modulator(SimpleNamespace(encoders=encoders), optimizer, config)
+    return encoders["a"].weight, optimizer.param_groups[0], modulator
 
 
 @pytest.mark.parametrize("acts_on", ["gradient", "update"])
@@ -75,7 +78,8 @@ def test_mean_over_the_coefficient_leaves_the_gradient_alone():
         branch = torch.zeros(4, 2, 3)
         branch[:, 0, 0] = logit
         weight.grad = torch.ones_like(weight)
-        modulator.observe(branch, torch.zeros(4, dtype=torch.int64), torch.ones(4, 2, dtype=torch.bool))
+        everywhere = torch.ones(4, 2, dtype=torch.bool)
+        modulator.observe(SimpleNamespace(branch=branch), torch.zeros(4, dtype=torch.int64), everywhere)
         modulator.modulate()
         seen.append(branch_coefficients(torch.tensor(modulator.last()["discrepancy"]["a"])))
         assert (weight.grad == 1).all()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dcdp.errors import ConfigError
 
-__all__ = ["MovingMean", "confidence_sums", "discrepancy", "sum_over_ranks"]
+__all__ = ["MovingMean", "confidence_sums", "discrepancy", "mean_of_others", "sum_over_ranks"]
 
 SMALLEST = 1e-12  # keeps a quotient of confidences finite
 
@@ -91,12 +91,24 @@ def discrepancy(confidence: Tensor, known: Tensor | None = None) -> Tensor:
     [2.0, 0.67, 0.67]
     """
     known = torch.ones_like(confidence, dtype=torch.bool) if known is None else known
-    value = confidence.where(known, 0.0)
-    # A loop-free sum over the others. Subtracting c_m from the total would lose digits where c_m is nearly all of it.
+    others, n_others = mean_of_others(confidence, known)
+    rho = confidence.where(known, 0.0).clamp(min=SMALLEST) / others.clamp(min=SMALLEST)
+    return rho.where(known & (n_others > 0), 1.0)
+
+
+def mean_of_others(value: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``mean_{j != m} x_j`` over the known branches (M,), 0 where there is none, and how many there are (M,).
+
+    Examples
+    --------
+    >>> mean_of_others(torch.tensor([3.0, 1.0, 5.0]), torch.tensor([True, True, False]))
+    (tensor([1., 3., 2.]), tensor([1, 1, 2]))
+    """
+    value = value.where(known, 0.0)
+    # A loop-free sum over the others. Subtracting x_m from the total would lose digits where x_m is nearly all of it.
     others = value.expand(len(value), -1).masked_fill(torch.eye(len(value), dtype=torch.bool, device=value.device), 0.0)
     n_others = known.sum() - known.to(torch.int64)
-    rho = value.clamp(min=SMALLEST) / (others.sum(dim=1) / n_others.clamp(min=1)).clamp(min=SMALLEST)
-    return rho.where(known & (n_others > 0), 1.0)
+    return others.sum(dim=1) / n_others.clamp(min=1), n_others
 
 
 class MovingMean:

@@ -6,7 +6,7 @@ biases and normalisation layers are all scaled and nothing else is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +15,65 @@ from torch.optim import SGD, Optimizer
 
 from dcdp.errors import ConfigError, unknown_name
 
-__all__ = ["branch_groups", "choose_target", "parameter_groups", "scale_parameters"]
+__all__ = ["EncoderScaler", "branch_groups", "choose_target", "parameter_groups", "scale_parameters"]
 
 # Their step is not proportional to the learning rate of that step, so scaling it would not scale the update.
 NOT_PROPORTIONAL = (torch.optim.LBFGS, torch.optim.Rprop, torch.optim.ASGD, torch.optim.Adafactor)
+
+
+class EncoderScaler:
+    """Multiply what each encoder learns: its gradient or its learning rate, as suits the optimiser.
+
+    Parameters
+    ----------
+    encoders
+        Branch -> encoder, in the order of the M axis; on their device already.
+    optimizer
+        With groups from `parameter_groups` unless the coefficient acts on the gradient.
+    acts_on
+        As `choose_target` takes it; ``own`` leaves gradients and rates alone.
+
+    Raises
+    ------
+    ConfigError
+        If ``acts_on`` does not suit the optimiser, or a branch has no group to itself.
+    """
+
+    def __init__(self, encoders: Mapping[str, nn.Module], optimizer: Optimizer, acts_on: str) -> None:
+        self.acts_on = choose_target(acts_on, optimizer)
+        self.parameters = [list(encoder.parameters()) for encoder in encoders.values()]
+        self.base_lr = [float(group["lr"]) for group in optimizer.param_groups]
+        self._optimizer = optimizer
+        self._groups = list(branch_groups(encoders, optimizer).values()) if self.acts_on == "update" else []
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the network lives: of the encoders' parameters, or of others where encoders have nothing to learn."""
+        groups = [group["params"] for group in self._optimizer.param_groups]
+        return next((parameter.device for own in [*self.parameters, *groups] for parameter in own), None)
+
+    def set_learning_rate(self, base_lr: float) -> None:
+        """Set the learning rate of every group, before any coefficient; for a schedule that is computed outside."""
+        self.base_lr = [float(base_lr)] * len(self.base_lr)
+        for group in self._optimizer.param_groups:
+            group["lr"] = float(base_lr)
+
+    def scale(self, coefficient: Tensor | Sequence[float]) -> None:
+        """Apply one coefficient a branch (M,): ``g_m <- kappa_m g_m`` or ``lr_m = kappa_m lr``; nothing else moves.
+
+        Only where rates are scaled does a tensor cost a transfer from the device.
+        """
+        if self.acts_on == "gradient":
+            for parameters, factor in zip(self.parameters, coefficient, strict=True):
+                scale_parameters(parameters, factor)
+        elif self.acts_on == "update":
+            factors = coefficient.tolist() if isinstance(coefficient, Tensor) else coefficient
+            self._scale_rates(factors)
+
+    def _scale_rates(self, factors: Sequence[float]) -> None:
+        factor_of = {id(group): factor for group, factor in zip(self._groups, factors, strict=True)}
+        for group, base_lr in zip(self._optimizer.param_groups, self.base_lr, strict=True):
+            group["lr"] = base_lr * factor_of.get(id(group), 1.0)
 
 
 @torch.no_grad()

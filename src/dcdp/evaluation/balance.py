@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from math import factorial
 
@@ -11,12 +11,44 @@ from numpy.typing import NDArray
 
 from dcdp.errors import DataError
 
-__all__ = ["Subset", "non_empty_subsets", "shapley_shares", "shapley_values", "utilisation_gap"]
+__all__ = ["Subset", "head_losses", "non_empty_subsets", "shapley_shares", "shapley_values", "utilisation_gap"]
 
 Subset = tuple[bool, ...]
 """(M,) mask in branch order, True for the branches that take part."""
 
 MAX_EXACT = 5
+
+
+def head_losses(
+    label: NDArray[np.integer],
+    probability: NDArray[np.floating],
+    present: NDArray[np.bool_],
+    branches: Sequence[str],
+) -> dict[str, float | None]:
+    """Return the cross-entropy of each branch's head over the windows that have the branch; None where none has.
+
+    Parameters
+    ----------
+    label
+        (N,) class index.
+    probability
+        (N, M, K) of the branch heads.
+    present
+        (N, M), True where the branch was recorded.
+    branches
+        Names, in order.
+
+    Examples
+    --------
+    >>> sure = np.array([[[1.0, 0.0], [0.5, 0.5]]])
+    >>> head_losses(np.array([1]), sure, np.array([[False, True]]), ("acc", "gyr"))  # doctest: +NUMBER
+    {'acc': None, 'gyr': 0.693}
+    """
+    truth = np.take_along_axis(probability, label[:, None, None], 2)[..., 0]
+    loss = -np.log(truth + 1e-12)
+    return {
+        name: float(loss[present[:, m], m].mean()) if present[:, m].any() else None for m, name in enumerate(branches)
+    }
 
 
 def non_empty_subsets(n_branches: int) -> Iterator[Subset]:

@@ -27,12 +27,15 @@ class Outputs:
         Embeddings for contrast, one (B, M, S_k, D) tensor a stage, unit length; empty unless asked for.
     embedding
         (B, M, E) branch embeddings as they enter the fusion, 0 where a branch is absent.
+    encoded
+        (B, M, D) branch embeddings as they leave the encoders.
     """
 
     joint: Tensor
     branch: Tensor
     stages: tuple[Tensor, ...]
     embedding: Tensor
+    encoded: Tensor
 
 
 class DualPath(nn.Module):
@@ -82,6 +85,7 @@ class DualPath(nn.Module):
         present: Tensor,
         contrast: bool = False,
         own_scale: Tensor | None = None,
+        detach_fusion: bool = False,
     ) -> Outputs:
         """Encode, leave out what is absent, fuse, and classify.
 
@@ -96,13 +100,15 @@ class DualPath(nn.Module):
         own_scale
             (M,) factors on the gradient that each branch's own head sends into its encoder; None is 1. Values do
             not change.
+        detach_fusion
+            Whether to keep the joint head's gradient out of the encoders. Values do not change.
         """
         encoded = [self.encoders[name](inputs[name]) for name in self.branches]
         own = torch.stack([embedding for _, embedding in encoded], 1)
-        embedding = self.fuse(own) * present.unsqueeze(-1)
+        embedding = self.fuse(own.detach() if detach_fusion else own) * present.unsqueeze(-1)
         stages = self._stages([features for features, _ in encoded], own) if contrast else ()
         seen = own if own_scale is None else _scale_gradient(own, own_scale[:, None])
-        return Outputs(self.classify(embedding, present), self.heads(seen), stages, embedding)
+        return Outputs(self.classify(embedding, present), self.heads(seen), stages, embedding, own)
 
     def classify(self, embedding: Tensor, present: Tensor) -> Tensor:
         """Return joint logits (B, K) of branch embeddings (B, M, E), using the branches of ``present`` (B, M) alone.
@@ -113,6 +119,16 @@ class DualPath(nn.Module):
         share = mask.shape[1] / mask.sum(1, keepdim=True).clamp_min(1)
         logits: Tensor = self.joint((embedding * (mask * share).unsqueeze(-1)).flatten(1))
         return logits
+
+    def joint_parts(self, embedding: Tensor) -> Tensor:
+        """Return what each branch adds to the joint logits (B, M, K): with all present, their sum but for dropout.
+
+        The bias is shared out equally.
+        """
+        linear = self.joint[-1]
+        assert isinstance(linear, nn.Linear)
+        weight = linear.weight.view(len(linear.weight), *embedding.shape[1:])  # (K, M, E)
+        return torch.einsum("bme,kme->bmk", embedding.to(weight.dtype), weight) + linear.bias / embedding.shape[1]
 
     def _stages(self, features: list[list[Tensor]], own: Tensor) -> tuple[Tensor, ...]:
         waveform = [

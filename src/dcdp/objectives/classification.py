@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-__all__ = ["branch_loss", "joint_loss"]
+__all__ = ["branch_loss", "branch_losses", "joint_loss"]
 
 
 def joint_loss(
@@ -37,7 +37,7 @@ def joint_loss(
         Scalar; 0 (with a usable gradient) if no window has a branch.
     """
     usable = present.any(dim=1, keepdim=True)
-    return _masked_cross_entropy(logits[:, None], label, usable, label_smoothing, class_weights).mean()
+    return branch_losses(logits[:, None], label, usable, label_smoothing, class_weights).mean()
 
 
 def branch_loss(
@@ -71,13 +71,20 @@ def branch_loss(
     >>> round(branch_loss(logits, torch.arange(4), everywhere).item(), 4)  # ln 8
     2.0794
     """
-    return _masked_cross_entropy(logits, label, present, label_smoothing, class_weights).mean()
+    return branch_losses(logits, label, present, label_smoothing, class_weights).mean()
 
 
-def _masked_cross_entropy(
-    logits: Tensor, label: Tensor, present: Tensor, label_smoothing: float, class_weights: Tensor | None
+def branch_losses(
+    logits: Tensor,
+    label: Tensor,
+    present: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
-    """Return (M,) losses from one fused call over the B*M rows; absent rows weigh nothing."""
+    """Return the cross-entropy (M,) of each branch's head over the windows that have it; 0 where none has.
+
+    The arguments are those of `branch_loss`. One fused call over the B*M rows; absent rows weigh nothing.
+    """
     n_windows, n_branches, _ = logits.shape
     # Masking the logits, not only the losses, keeps a NaN of an absent sensor out of the gradient.
     rows = logits.masked_fill(~present[..., None], 0.0).flatten(0, 1)

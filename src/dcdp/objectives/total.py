@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from dcdp.errors import ConfigError
-from dcdp.objectives.classification import branch_loss, joint_loss
+from dcdp.objectives.classification import branch_losses, joint_loss
 from dcdp.objectives.contrast import ContrastConfig, contrast_loss
 
-__all__ = ["NetworkOutputs", "ObjectiveConfig", "objective", "read_parts"]
+__all__ = ["NetworkOutputs", "ObjectiveConfig", "objective", "objective_terms", "read_parts"]
 
 
 class NetworkOutputs(Protocol):
@@ -105,17 +105,41 @@ def objective(
     ----------
     Ji et al. (2025), arXiv 2507.02826. The sum of terms and its weights are ours.
     """
+    terms, parts = objective_terms(outputs, label, present, config, progress, class_weights)
+    total = terms["joint"] + terms["branch"].mean() + terms["contrast"]
+    return total, {"total": total.detach(), **parts}
+
+
+def objective_terms(
+    outputs: NetworkOutputs,
+    label: Tensor,
+    present: Tensor,
+    config: ObjectiveConfig,
+    progress: float,
+    class_weights: Tensor | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the terms of the objective before they are added up, for rules that weigh or separate them.
+
+    The arguments are those of `objective`.
+
+    Returns
+    -------
+    terms
+        ``joint``, a scalar; ``branch`` (M,), of which the mean is added; ``contrast``, a scalar: each with its weight
+        and with gradient.
+    parts
+        As `objective` returns them, without ``total``.
+    """
     with torch.autocast(device_type=label.device.type, enabled=False):
         joint = joint_loss(_wide(outputs.joint), label, present, config.label_smoothing, class_weights)
-        branch = branch_loss(_wide(outputs.branch), label, present, config.label_smoothing, class_weights)
-        total = config.joint * joint + config.branch * branch
+        branch = branch_losses(_wide(outputs.branch), label, present, config.label_smoothing, class_weights)
         contrast, stages = joint.new_zeros(()), tuple(joint.new_zeros(()) for _ in outputs.stages)
         if config.contrast:
             contrast, stages = contrast_loss(outputs.stages, present, label, config.contrast_config, progress)
-            total = total + config.contrast * contrast
-    parts = {"total": total, "joint": joint, "branch": branch, "contrast": contrast}
+    terms = {"joint": config.joint * joint, "branch": config.branch * branch, "contrast": config.contrast * contrast}
+    parts = {"joint": joint, "branch": branch.mean(), "contrast": contrast}
     parts |= {f"stage_{number}": loss for number, loss in enumerate(stages, start=1)}
-    return total, {name: part.detach() for name, part in parts.items()}
+    return terms, {name: part.detach() for name, part in parts.items()}
 
 
 def read_parts(parts: Mapping[str, Tensor]) -> dict[str, float]:

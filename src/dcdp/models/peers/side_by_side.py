@@ -61,7 +61,8 @@ class SingleHead(nn.Module):
         joint = self.body(self.side_by_side(inputs, present))
         n_windows, n_branches = present.shape
         branch = joint.unsqueeze(1).expand(-1, n_branches, -1)
-        return Outputs(joint, branch, (), joint.new_zeros(n_windows, n_branches, 1))
+        no_embedding = joint.new_zeros(n_windows, n_branches, 1)
+        return Outputs(joint, branch, (), no_embedding, no_embedding)
 
 
 class Resampler(nn.Module):
