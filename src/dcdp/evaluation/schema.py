@@ -53,8 +53,18 @@ _SCHEMA: dict[str, Any] = {
             "*": {"retrieval_window": _NUMBER_OR_NONE, "retrieval_activity": _NUMBER_OR_NONE, "cka": _NUMBER_OR_NONE}
         },
     },
-    "validation": {"*": {"macro_f1": _NUMBER}},
-    "training": {"*": {"epochs": int, "best_epoch": int, "steps": int}},
+    # empty where nothing is trained in steps: a forest has no epochs, nor figures of validation people
+    "validation": {"*": {"macro_f1?": _NUMBER}},
+    "training": {"*": {"epochs?": int, "best_epoch?": int, "steps?": int}},
+    "cost?": {
+        "parameters": int,
+        "bytes": int,
+        "train_seconds": _NUMBER,
+        "train_windows_per_s": _NUMBER_OR_NONE,
+        "windows_per_s": _NUMBER,
+        "latency_ms": _NUMBER,
+    },
+    "robustness?": dict,
     "peers?": {
         "*": {
             "macro_f1": _FIGURE,

@@ -17,10 +17,12 @@ from dcdp.batches import Batches
 from dcdp.bundle import Bundle, save_bundle
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
+from dcdp.errors import ConfigError
 from dcdp.evaluation import (
     absent_table,
     alignment_table,
     fit_temperature,
+    head_losses,
     score,
     score_branches,
     subject_macro_f1,
@@ -37,7 +39,15 @@ from dcdp.records import Branch, SignalSpec, Windows
 from dcdp.splits import Split, drop_copies, leak_audit, require_classes, require_no_leak
 from dcdp.training import FitResult, fit
 
-__all__ = ["FoldRequest", "audit_fold", "evaluate_bundle", "run_fold", "train_fold"]
+__all__ = [
+    "FoldRequest",
+    "audit_fold",
+    "branch_utilisation",
+    "evaluate_bundle",
+    "resolve_device",
+    "run_fold",
+    "train_fold",
+]
 
 Report = Callable[[int, int, str], None]
 Watch = Callable[[Mapping[str, Any]], None]
@@ -113,7 +123,7 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     train_s = time.perf_counter() - started
     scores, inferred = evaluate_bundle(bundle, request.source.store, request.part("test"), request.device)
     if request.alone:
-        scores["utilisation"] = _utilisation(request, scores["by_branch"], progress)
+        scores["utilisation"] = branch_utilisation(request, scores["by_branch"], progress)
     result = {
         "scores": scores,
         "validation": trained.validation,
@@ -208,6 +218,21 @@ def evaluate_bundle(
     return scores, inferred
 
 
+def resolve_device(name: str) -> str:
+    """Resolve ``auto`` to the accelerator if there is one; refuse one that is not there.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("the device must be there", "cuda, and torch finds none", "Use --device cpu or auto.")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
 def _fit(
     request: FoldRequest,
     parts: tuple[str, ...],
@@ -237,22 +262,21 @@ def _fit(
 def _validate(network: DualPath, batches: Batches, watch: Watch | None) -> dict[str, Any]:
     """Figures of the validation subjects, by which training is stopped: never those of test subjects."""
     windows, inferred = batches.windows, infer(network, batches)
-    probability = inferred.probability()
-    by_branch = score_branches(
-        windows.label, softmax(inferred.branch), inferred.present, windows.subject, network.branches
-    )
+    probability, heads = inferred.probability(), softmax(inferred.branch)
+    by_branch = score_branches(windows.label, heads, inferred.present, windows.subject, network.branches)
     figures = {
         "macro_f1": subject_macro_f1(windows.label, probability, windows.subject),
         "accuracy": float((probability.argmax(1) == windows.label).mean()),
         "loss": float(-np.log(probability[np.arange(len(probability)), windows.label] + 1e-12).mean()),
         "branches": {name: head["macro_f1"] for name, head in by_branch.items()},
+        "branch_loss": head_losses(windows.label, heads, inferred.present, network.branches),
     }
     if watch is not None:
         watch(figures)
     return figures
 
 
-def _utilisation(
+def branch_utilisation(
     request: FoldRequest, joint: Mapping[str, Mapping[str, float | None]], progress: Report | None
 ) -> dict[str, dict[str, float | None]]:
     """Train each branch with all others absent, within the same budget, and compare its head with the joint one's."""
@@ -336,6 +360,7 @@ def _training_facts(request: FoldRequest, bundle: Bundle, trained: FitResult) ->
         "best_epoch": trained.best_epoch,
         "steps": trained.steps,
         "windows_per_s": round(trained.windows_per_s, 1),
+        "loss_step_variance": trained.loss_step_variance,
         "parameters": sum(p.numel() for p in bundle.network.parameters()),
         "n_windows": {name: len(index) for name, index in parts.items()},
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +15,15 @@ from dcdp.bundle import Bundle
 from dcdp.config import RunConfig, default_config
 from dcdp.data.store import Store
 from dcdp.errors import unknown_name
-from dcdp.experiments.fold import FoldRequest, Report, train_fold
-from dcdp.experiments.peers import expand_peers, fit_peer
+from dcdp.experiments.fold import FoldRequest, Report, branch_utilisation, evaluate_bundle, train_fold
+from dcdp.experiments.peers import Describe, Predict, expand_peers, fit_peer, score_fitted
 from dcdp.inference import infer
 from dcdp.models.network import BranchLayout
 from dcdp.models.peers.registry import list_peers
 from dcdp.records import Windows
 from dcdp.settings import override
 
-__all__ = ["OURS", "FittedMethod", "Method", "fit_method", "method_config", "named_method"]
+__all__ = ["OURS", "FittedMethod", "Method", "fit_method", "method_config", "named_method", "score_method"]
 
 OURS = "dcdp"
 """The name of our own network with its default configuration."""
@@ -45,11 +44,14 @@ class Method:
         ``dcdp`` or a peer (see `dcdp.experiments.peers.expand_peers`).
     settings
         Assignments such as ``objective.contrast=0``, applied in order.
+    alone
+        Whether each branch of our network is also trained by itself (``test.utilisation``).
     """
 
     name: str
     base: str = OURS
     settings: tuple[str, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class FittedMethod:
     windows_per_s: float | None
     training: dict[str, Any]
     validation: dict[str, Any]
-    classify: Callable[[Store, Windows, Mask], Array] = field(repr=False)
+    classify: Predict = field(repr=False)
     bundle: Bundle | None = None
 
     def predict(self, store: Store, windows: Windows, used: Mask | None = None) -> Array:
@@ -133,7 +135,12 @@ def method_config(method: Method, data: str, settings: tuple[str, ...] = ()) -> 
 
 
 def fit_method(
-    method: Method, request: FoldRequest, *, resume: bool = False, progress: Report | None = None
+    method: Method,
+    request: FoldRequest,
+    *,
+    resume: bool = False,
+    progress: Report | None = None,
+    describe: Describe | None = None,
 ) -> FittedMethod:
     """Fit a method on a fold's training people and stop it early on its validation people; test people are not read.
 
@@ -148,10 +155,33 @@ def fit_method(
         Go on from the checkpoints in that folder; a finished training is loaded from them without another step.
     progress
         Called as ``progress(steps_done, steps, text)``.
+    describe
+        What gives trees their statistics (see `dcdp.experiments.peers.fit_peer`).
     """
     if method.base == OURS:
         return _fit_ours(method, request, resume, progress)
-    return _fit_peer(method, request, resume, progress)
+    return _fit_peer(method, request, resume, progress, describe)
+
+
+def score_method(fitted: FittedMethod, request: FoldRequest) -> tuple[dict[str, Any], Array]:
+    """Score a fitted method on the test people of its fold.
+
+    Returns
+    -------
+    scores
+        In the layout of the ``test`` block of ``result.json``, with ``absent``; of our network also ``by_branch``,
+        ``shapley``, ``subsets`` and ``alignment``.
+    probability
+        (N, K) of the test windows, in order.
+    """
+    store, test = request.source.store, request.part("test")
+    if fitted.bundle is not None:
+        scores, inferred = evaluate_bundle(fitted.bundle, store, test, request.device)
+        if fitted.method.alone:
+            scores["utilisation"] = branch_utilisation(request, scores["by_branch"], None)
+        return scores, inferred.probability(fitted.bundle.temperature)
+    probability = fitted.predict(store, test)
+    return score_fitted(fitted.classify, store, fitted.layouts, test, probability), probability
 
 
 def _fit_ours(method: Method, request: FoldRequest, resume: bool, progress: Report | None) -> FittedMethod:
@@ -166,19 +196,24 @@ def _fit_ours(method: Method, request: FoldRequest, resume: bool, progress: Repo
         return infer(network, batches).probability(bundle.temperature)
 
     state = bundle.network.state_dict().values()
-    facts = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "steps": trained.steps}
+    facts = {
+        "epochs": trained.epochs, "best_epoch": trained.best_epoch, "steps": trained.steps,
+        "loss_step_variance": trained.loss_step_variance,
+    }  # fmt: skip
     return FittedMethod(
         method, bundle.layouts, sum(p.numel() for p in bundle.network.parameters()), sum(t.nbytes for t in state),
         seconds, trained.windows_per_s or None, facts, trained.validation, classify, bundle,
     )  # fmt: skip
 
 
-def _fit_peer(method: Method, request: FoldRequest, resume: bool, progress: Report | None) -> FittedMethod:
+def _fit_peer(
+    method: Method, request: FoldRequest, resume: bool, progress: Report | None, describe: Describe | None
+) -> FittedMethod:
     started = time.perf_counter()
     fitted = fit_peer(
         method.base, request.source.store, request.layouts, request.part("train"), request.seed,
         validation=request.part("validation"), config=request.config, device=request.device, folder=request.folder,
-        resume=resume, progress=progress,
+        resume=resume, progress=progress, describe=describe,
     )  # fmt: skip
     facts = dict(fitted.facts)
     validation, rate = facts.pop("validation", {}), facts.pop("train_windows_per_s", None)

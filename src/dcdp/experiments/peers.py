@@ -43,6 +43,8 @@ _PER_GATHER = 1024
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Report = Callable[[int, int, str], None]
+Predict = Callable[[Store, Windows, Mask], Array]
+Describe = Callable[[Store, Windows, Sequence[BranchLayout], bool], Array]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class _Task:
     folder: Path | None
     resume: bool
     progress: Report | None
+    describe: Describe
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class FittedPeer:
         ``alpha``.
     """
 
-    predict: Callable[[Store, Windows, Mask], Array]
+    predict: Predict
     parameters: int
     n_bytes: int
     facts: dict[str, Any] = field(default_factory=dict)
@@ -117,6 +120,7 @@ def fit_peer(
     folder: Path | None = None,
     resume: bool = False,
     progress: Report | None = None,
+    describe: Describe | None = None,
 ) -> FittedPeer:
     """Fit a peer.
 
@@ -141,6 +145,8 @@ def fit_peer(
         Where history and checkpoint of a deep peer go, and whether to go on from there.
     progress
         Called as ``progress(steps_done, steps, text)``.
+    describe
+        What gives trees their statistics, as `window_features` does.
 
     Raises
     ------
@@ -149,8 +155,9 @@ def fit_peer(
     """
     (name,) = expand_peers((name,))
     task = _Task(
-        name, store, layouts, train, validation, seed, config or RunConfig(), device, folder, resume, progress
-    )
+        name, store, layouts, train, validation, seed, config or RunConfig(), device, folder, resume, progress,
+        describe or window_features,
+    )  # fmt: skip
     return _CLASSICAL.get(_plain_name(name), _fit_deep)(task)
 
 
@@ -176,7 +183,7 @@ def score_peer(
     probability = fitted.predict(store, test, np.ones(len(layouts), dtype=np.bool_))
     done = time.perf_counter()
     return {
-        "scores": score_fitted(fitted, store, layouts, test, probability),
+        "scores": score_fitted(fitted.predict, store, layouts, test, probability),
         "seconds": done - started,
         "parameters": fitted.parameters,
         "windows_per_s": round(len(test) / (done - read), 1),
@@ -184,9 +191,9 @@ def score_peer(
 
 
 def score_fitted(
-    fitted: FittedPeer, store: Store, layouts: Sequence[BranchLayout], test: Windows, probability: Array
+    predict: Predict, store: Store, layouts: Sequence[BranchLayout], test: Windows, probability: Array
 ) -> dict[str, Any]:
-    """Score what a peer predicts of test windows (N, K).
+    """Score what a peer predicts of test windows, probabilities (N, K).
 
     Returns
     -------
@@ -196,7 +203,7 @@ def score_fitted(
     """
     scores = score(test.label, probability, test.subject, test.label_set.names)
     clean = subject_macro_f1(test.label, probability, test.subject)
-    return scores | {"absent": _absent(fitted, store, layouts, test, clean)}
+    return scores | {"absent": _absent(predict, store, layouts, test, clean)}
 
 
 def pool_peer(folds: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
@@ -234,7 +241,8 @@ def _described(statistics: WindowStatistics, x: Tensor) -> Tensor:
     known = seen[:, statistics.source]
     if statistics.extended:
         known = known & seen[:, statistics.second]
-    return statistics(x.nan_to_num(0.0)).where(known, torch.nan)
+    features: Tensor = statistics(x.nan_to_num(0.0))
+    return features.where(known, torch.nan)
 
 
 def _plain_name(name: str) -> str:
@@ -245,7 +253,7 @@ def _plain_name(name: str) -> str:
 
 
 def _absent(
-    fitted: FittedPeer, store: Store, layouts: Sequence[BranchLayout], test: Windows, clean: float
+    predict: Predict, store: Store, layouts: Sequence[BranchLayout], test: Windows, clean: float
 ) -> dict[str, dict[str, float]]:
     """Score with each branch taken away, in the layout of `dcdp.evaluation.absent_table`."""
     if len(layouts) == 1:  # nothing would be left
@@ -254,7 +262,7 @@ def _absent(
     table = {}
     for m, layout in enumerate(layouts):
         used = np.arange(len(layouts)) != m
-        probability = fitted.predict(store, test, used)
+        probability = predict(store, test, used)
         probability[~(present & used).any(1)] = 1 / probability.shape[1]
         left = subject_macro_f1(test.label, probability, test.subject)
         table[layout.branch.name] = {"macro_f1": left, "loss": clean - left}
@@ -331,7 +339,7 @@ def _fit_trees(task: _Task) -> FittedPeer:
     """Fit a forest or boosted trees on the statistics that the network reads too."""
     extended = FOREST_INPUTS.get(task.name) == "extended"
     windows, n_threads = _all_known(task), torch.get_num_threads()
-    features = window_features(task.store, windows, task.layouts, extended)
+    features = task.describe(task.store, windows, task.layouts, extended)
     mean = _known_mean(features)
     features = np.where(np.isnan(features), mean, features)
     n_classes = len(windows.label_set)
@@ -353,7 +361,7 @@ def _fit_trees(task: _Task) -> FittedPeer:
     branch = _branch_of_features(task.layouts, extended)
 
     def predict(store: Store, asked: Windows, used: Mask) -> Array:
-        rows = window_features(store, asked, task.layouts, extended)
+        rows = task.describe(store, asked, task.layouts, extended)
         return classify(np.where(used[branch] & ~np.isnan(rows), rows, mean))
 
     return FittedPeer(predict, parameters, n_bytes)

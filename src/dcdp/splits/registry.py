@@ -8,7 +8,7 @@ from dcdp.errors import ConfigError, unknown_name
 from dcdp.splits import folds as rules
 from dcdp.splits.split import Session, Split
 
-__all__ = ["list_splits", "make_folds", "select_folds"]
+__all__ = ["list_splits", "make_folds", "select_folds", "split_name"]
 
 _NAMES = ("arena", "group_k_fold", "hold_out", "leave_one_subject_out", "official")
 _ALIASES = {"holdout": "hold_out", "kfold": "group_k_fold", "loso": "leave_one_subject_out"}
@@ -17,6 +17,24 @@ _ALIASES = {"holdout": "hold_out", "kfold": "group_k_fold", "loso": "leave_one_s
 def list_splits() -> tuple[str, ...]:
     """Return the names that `make_folds` knows, sorted."""
     return _NAMES
+
+
+def split_name(name: str) -> str:
+    """Return the full name of a split.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> split_name("loso")
+    'leave_one_subject_out'
+    """
+    if name not in (*_NAMES, *_ALIASES):
+        raise unknown_name("split", name, (*_NAMES, *_ALIASES))
+    return _ALIASES.get(name, name)
 
 
 def make_folds(
@@ -49,7 +67,7 @@ def make_folds(
     >>> [fold.fold for fold in make_folds("group_k_fold", "abcde", k=2)]
     ['a+c+e', 'b+d']
     """
-    name = _ALIASES.get(name, name)
+    name = split_name(name)
     if name == "arena":
         return rules.arena(subjects)
     if name == "leave_one_subject_out":
@@ -58,11 +76,9 @@ def make_folds(
         return rules.group_k_fold(subjects, k)
     if name == "hold_out":
         return rules.hold_out(subjects, test, validation)
-    if name == "official":
-        if official is None:
-            raise ConfigError("the data set must have an official split", "none", "Choose split 'arena', for example.")
-        return rules.official(subjects, official)
-    raise unknown_name("split", name, (*_NAMES, *_ALIASES))
+    if official is None:
+        raise ConfigError("the data set must have an official split", "none", "Choose split 'arena', for example.")
+    return rules.official(subjects, official)
 
 
 def select_folds(folds: Sequence[Split], which: str | None) -> tuple[Split, ...]:

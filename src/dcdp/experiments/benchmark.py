@@ -1,0 +1,174 @@
+"""Run the cells of a grid, fold by fold and resumable at every step, and collect their results."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dcdp.experiments.cells import begin_cell, finish_cell, finished_result, fold_folder, folds_done
+from dcdp.experiments.fold import resolve_device
+from dcdp.experiments.fold_job import FoldJob, Place, open_source
+from dcdp.experiments.grid import Cell, Grid, select_cells
+from dcdp.experiments.pool import Failure, Outcome, run_jobs
+from dcdp.experiments.progress import Board
+from dcdp.files import storage_errors
+from dcdp.splits import Split, make_folds, select_folds
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["GridOutcome", "run_grid"]
+
+_LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class GridOutcome:
+    """What came of a grid.
+
+    Attributes
+    ----------
+    results
+        Of every finished cell, those finished before included, in the order of the grid.
+    failures
+        Name of a cell that did not finish -> why, in one line.
+    """
+
+    results: list[dict[str, Any]]
+    failures: dict[str, str]
+
+
+@dataclass
+class _State:
+    """Where a cell stands: its folds, what each gave, and why it failed if it did."""
+
+    cell: Cell
+    splits: tuple[Split, ...]
+    folds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: str = ""
+
+
+def run_grid(
+    grid: Grid,
+    out: Path | None = None,
+    *,
+    only: Sequence[str] = (),
+    workers: int = 1,
+    device: str = "auto",
+    data: Path | None = None,
+    cache: Path | None = None,
+    keep: bool = False,
+    console: Console | None = None,
+) -> GridOutcome:
+    """Run every cell that is not finished, and return the results of all.
+
+    A cell ends in ``OUT/<data>-<split>/<method>/s<seed>.json``, in the layout of ``result.json`` with a ``cost``, and
+    an ``.npz`` of its predictions. A finished fold is never run again; an interrupted training goes on from its last
+    checkpoint. Every finished fold is also a line of ``OUT/log.jsonl``.
+
+    Parameters
+    ----------
+    grid
+        See `dcdp.experiments.grid.read_grid`.
+    out
+        Folder of the results; the grid's own if None.
+    only
+        Patterns of cells (see `dcdp.experiments.grid.select_cells`); none runs all.
+    workers
+        Folds that run at a time, each in a process of its own.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    data, cache
+        Original files, and the folder of parsed recordings.
+    keep
+        Keep the models and histories of finished cells.
+    console
+        Where the progress is shown.
+
+    Raises
+    ------
+    ConfigError
+        If a cell in the folder is of another configuration; nothing is run then.
+    DcdpError
+        If a data set cannot be opened.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after every process has written a checkpoint.
+    """
+    out, cells = out or grid.out, select_cells(grid, only)
+    place = Place(data, cache, resolve_device(device))
+    finished = {cell.name: finished_result(out, cell) for cell in cells}
+    open_cells = [cell for cell in cells if finished[cell.name] is None]
+    with Board(console, len(cells), len(cells) - len(open_cells), workers) as board:
+        states = {cell.name: _State(cell, splits) for cell, splits in _folds(open_cells, place, board).items()}
+        for state in states.values():
+            begin_cell(out, state.cell)
+            state.folds = folds_done(out, state.cell, state.splits)
+        jobs = [
+            FoldJob(state.cell, split, fold_folder(out, state.cell, split.fold), place, keep)
+            for state in states.values()
+            for split in state.splits
+            if split.fold not in state.folds
+        ]
+        board.begin(jobs, {name: len(state.splits) for name, state in states.items()}, _known(states))
+
+        def close(state: _State) -> None:
+            if len(state.folds) == len(state.splits):
+                result = finish_cell(out, state.cell, state.splits, state.folds, place.device, keep)
+                finished[state.cell.name], state.folds = result, {}
+                board.finished(state.cell, result)
+
+        def done(job: FoldJob, outcome: Outcome) -> None:
+            state = states[job.cell.name]
+            _note(out / _LOG, job, outcome)
+            if isinstance(outcome, Failure):
+                state.failure = state.failure or f"fold {job.split.fold}: {outcome.message}"
+            else:
+                state.folds[job.split.fold] = outcome
+            board.folded(job, outcome)
+            close(state)
+
+        for state in states.values():  # one that was killed between its last fold and its result
+            close(state)
+        run_jobs(jobs, workers, board.step, done, lambda job: bool(states[job.cell.name].failure))
+    results = [result for result in finished.values() if result is not None]
+    return GridOutcome(results, {name: state.failure for name, state in states.items() if state.failure})
+
+
+def _folds(cells: Sequence[Cell], place: Place, board: Board) -> dict[Cell, tuple[Split, ...]]:
+    """Return the folds of every cell; each data set is opened once, and parsed here if it must be."""
+    sources: dict[Any, Any] = {}
+    folds = {}
+    for cell in cells:
+        key = cell.data, cell.config.body, cell.config.windows.gap_s
+        if key not in sources:
+            sources[key] = open_source(cell.data, place, *key[1:], board.reading)
+        source = sources[key]
+        whole = make_folds(cell.split, source.subjects, official=source.official)
+        folds[cell] = select_folds(whole, cell.folds)
+    return folds
+
+
+def _known(states: Mapping[str, _State]) -> dict[str, list[float]]:
+    """Return the macro-F1 of the folds that each cell has already."""
+    return {
+        name: [fold["scores"]["macro_f1"]["mean"] for fold in state.folds.values()] for name, state in states.items()
+    }
+
+
+def _note(path: Path, job: FoldJob, outcome: Outcome) -> None:
+    """Append a line for a finished or failed fold."""
+    line: dict[str, Any] = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "cell": job.cell.name, "fold": job.split.fold,
+    }  # fmt: skip
+    if isinstance(outcome, Failure):
+        line |= {"failed": outcome.message, "trace": outcome.trace}
+    else:
+        line |= {"macro_f1": outcome["scores"]["macro_f1"]["mean"], "elapsed_s": round(outcome["elapsed_s"], 2)}
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

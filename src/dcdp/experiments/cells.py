@@ -1,0 +1,182 @@
+"""The files of a cell: one result when it is finished, a folder of folds until then."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcdp.config import RunConfig
+from dcdp.errors import ConfigError
+from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
+from dcdp.experiments.fold_job import DONE
+from dcdp.experiments.grid import Cell
+from dcdp.files import atomic_path, storage_errors, write_text
+from dcdp.settings import build, from_toml, to_dict, to_toml
+from dcdp.splits import Split
+
+__all__ = ["begin_cell", "finish_cell", "finished_result", "fold_folder", "folds_done", "result_path"]
+
+_CONFIG = "config.toml"
+_MEANS = ("train_seconds", "train_windows_per_s", "windows_per_s", "latency_ms")
+
+
+def result_path(out: Path, cell: Cell) -> Path:
+    """Return where the cell's result lies; its predictions lie beside it, as ``.npz``."""
+    return out / f"{cell.name}.json"
+
+
+def fold_folder(out: Path, cell: Cell, fold: str) -> Path:
+    """Return the folder of one fold of an unfinished cell (of a finished one where models are kept)."""
+    return out / cell.name / "folds" / fold
+
+
+def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[str, Any]]:
+    """Read what the finished folds of an unfinished cell gave, by fold."""
+    files = {split.fold: fold_folder(out, cell, split.fold) / DONE for split in folds}
+    return {fold: json.loads(file.read_text(encoding="utf-8")) for fold, file in files.items() if file.is_file()}
+
+
+def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
+    """Read the result of a cell; None if it is not finished.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    ConfigError
+        If the result is that of another configuration or of other folds.
+    """
+    path = result_path(out, cell)
+    if not path.is_file():
+        return None
+    result = read_result(path)
+    wanted = {
+        "data": cell.data_name, "method": cell.method.name, "base": cell.method.base, "seed": cell.seed,
+        "folds": cell.folds,
+    }  # fmt: skip
+    found = {key: result.get(key) for key in wanted}
+    different = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    _require_same(path, different or _differences(result["config"], cell.config))
+    return result
+
+
+def begin_cell(out: Path, cell: Cell) -> None:
+    """Make the folder of a cell, or make sure that the folds in it are of this configuration.
+
+    Raises
+    ------
+    ConfigError
+        If they are not.
+    StorageError
+        If the disk is full or not writable.
+    """
+    folder = out / cell.name
+    if (folder / _CONFIG).is_file():
+        _require_same(folder, _differences(to_dict(from_toml(RunConfig, folder / _CONFIG)), cell.config))
+        return
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / _CONFIG, to_toml(cell.config))
+
+
+def finish_cell(
+    out: Path, cell: Cell, splits: Sequence[Split], folds: Mapping[str, Mapping[str, Any]], device: str, keep: bool
+) -> dict[str, Any]:
+    """Join the folds of a cell into its result and its predictions, and remove what only they needed.
+
+    Parameters
+    ----------
+    splits, folds
+        All folds of the cell, and for each what `dcdp.experiments.fold_job.run_job` returned.
+    keep
+        Whether models and histories stay.
+    """
+    path = result_path(out, cell)
+    result = assemble_result(_joined(cell, splits, folds), device)
+    _join_predictions(path.with_suffix(".npz"), [fold_folder(out, cell, split.fold) for split in splits])
+    write_result(path, result)
+    if not keep:
+        shutil.rmtree(out / cell.name)
+    return result
+
+
+def _joined(cell: Cell, splits: Sequence[Split], folds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    folds = {split.fold: folds[split.fold] for split in splits}
+    first = next(iter(folds.values()))
+    seconds = {key: sum(fold["seconds"][key] for fold in folds.values()) for key in ("train", "evaluate")}
+    test = pool_folds({name: fold["scores"] for name, fold in folds.items()}, first["labels"])
+    return {
+        "data": cell.data_name,
+        "method": cell.method.name,
+        "base": cell.method.base,
+        "seed": cell.seed,
+        "folds": cell.folds,
+        "split": {"name": cell.split, "folds": [split.facts() for split in splits]},
+        "leak_audit": {
+            "passed": all(fold["leak_audit"]["passed"] for fold in folds.values()),
+            "folds": {name: fold["leak_audit"] for name, fold in folds.items()},
+        },
+        "config": to_dict(cell.config),
+        "seconds": {"total": sum(seconds.values()), **seconds},
+        "labels": first["labels"],
+        "null_label": first["null_label"],
+        "branches": first["branches"],
+        "test": test,
+        "validation": {name: fold["validation"] for name, fold in folds.items()},
+        "training": {name: fold["training"] for name, fold in folds.items()},
+        "cost": _cost([fold["cost"] for fold in folds.values()]),
+    }
+
+
+def _cost(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the mean over folds of every cost; of a rate that is not known everywhere, None."""
+    whole = {key: round(float(np.mean([fold[key] for fold in folds]))) for key in ("parameters", "bytes")}
+    rates: dict[str, float | None] = {}
+    for key in _MEANS:
+        values = [fold[key] for fold in folds if fold[key] is not None]
+        rates[key] = round(float(np.mean(values)), 3) if values else None
+    return whole | rates
+
+
+def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
+    parts = []
+    for folder in folders:
+        with np.load(folder / "predictions.npz", allow_pickle=False) as part:
+            parts.append({name: part[name] for name in part.files})
+    whole: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **whole)
+
+
+def _differences(stored: Mapping[str, Any], wanted: RunConfig) -> list[str]:
+    """Name the settings that differ; one that is newer than the stored configuration had its default value then."""
+    try:
+        found = _flat(to_dict(build(RunConfig, stored)))
+    except ConfigError as err:
+        return [f"a setting that there no longer is ({err.got})"]
+    now = _flat(to_dict(wanted))
+    return [
+        f"{key} {found.get(key, 'left out')}, not {now.get(key, 'left out')}"
+        for key in sorted(found.keys() | now.keys())
+        if found.get(key) != now.get(key)
+    ]
+
+
+def _flat(tree: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{where}{key}.") if isinstance(value, Mapping) else {f"{where}{key}": value}
+    return flat
+
+
+def _require_same(path: Path, differences: Sequence[str]) -> None:
+    if differences:
+        raise ConfigError(
+            "a cell goes on with the configuration it began with", f"'{path}' with {'; '.join(differences[:3])}",
+            "Choose another folder with --out, or delete it to run the cell again.",
+        )  # fmt: skip

@@ -1,0 +1,225 @@
+"""Read what is to be compared: a grid of (data set, split, method, seed), checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from dcdp.config import RunConfig
+from dcdp.data import get_set, list_sets
+from dcdp.data.own import is_description, load_description
+from dcdp.errors import ConfigError, unknown_name
+from dcdp.experiments.methods import OURS, Method, method_config, named_method
+from dcdp.models.peers import list_peers
+from dcdp.settings import build, load_toml
+from dcdp.splits import split_name
+
+__all__ = ["Cell", "Grid", "make_grid", "read_grid", "select_cells"]
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]*")
+_NAMED_PEOPLE = "hold_out"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (data set, split, method, seed), which ends in one result.
+
+    Attributes
+    ----------
+    data
+        Name of a data set, ``synthetic``, or the description of one's own recordings.
+    data_name
+        The word by which it is called in results.
+    split, folds
+        Rule by its full name, and which of its folds (see `dcdp.splits.select_folds`); None for all.
+    method, seed
+        What is trained, and the seed of everything that is drawn.
+    config
+        The resolved configuration.
+    """
+
+    data: str
+    data_name: str
+    split: str
+    method: Method
+    seed: int
+    config: RunConfig
+    folds: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Where the cell lies in the output folder: ``hapt-arena/forest/s0``."""
+        return f"{self.data_name}-{self.split}/{self.method.name}/s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of one benchmark, each once, in the order in which they are run.
+
+    Attributes
+    ----------
+    cells
+        What is run.
+    out
+        Folder of the results.
+    """
+
+    cells: tuple[Cell, ...]
+    out: Path
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One ``[[cells]]`` table: the product of its lists."""
+
+    data: tuple[str, ...]
+    methods: tuple[str, ...]
+    split: str = "arena"
+    seeds: tuple[int, ...] = (0,)
+    folds: str | None = None
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One ``[methods.NAME]`` table."""
+
+    base: str = OURS
+    set: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The ``[settings]`` table: assignments for every method."""
+
+    set: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _File:
+    """A grid file without its methods, whose names are free."""
+
+    cells: tuple[_Block, ...]
+    out: Path | None = None
+    settings: _Settings = _Settings()
+
+
+def read_grid(path: Path) -> Grid:
+    """Read a grid from a TOML file; see docs/benchmark.md for its keys.
+
+    Raises
+    ------
+    MissingError, FormatError
+        If there is no such file, or it is not TOML.
+    ConfigError
+        As `make_grid`.
+    """
+    return make_grid(load_toml(path), Path(path).stem)
+
+
+def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
+    """Return the grid that a mapping describes, as TOML gives it.
+
+    Parameters
+    ----------
+    mapping
+        ``cells``: tables with ``data``, ``methods``, and perhaps ``split``, ``seeds``, ``folds``; ``methods``: name ->
+        ``base`` and ``set``; ``settings``: ``set``; ``out``.
+    name
+        Results go to ``runs/NAME`` where no ``out`` is given.
+
+    Raises
+    ------
+    ConfigError
+        If a key, data set, split, method, package or setting does not exist, there is no cell, or a cell is asked for
+        with different folds.
+    """
+    plain = {key: value for key, value in mapping.items() if key != "methods"}
+    tables = mapping.get("methods", {})
+    if not isinstance(tables, Mapping):
+        raise ConfigError("methods must be tables", repr(tables), "Write [methods.NAME] with base and set.")
+    file = build(_File, plain)
+    variants = {key: _variant(key, table) for key, table in tables.items()}
+    cells: dict[str, Cell] = {}
+    for block in file.cells:
+        for cell in _cells(block, variants, file.settings.set):
+            if cells.setdefault(cell.name, cell).folds != cell.folds:
+                raise ConfigError(
+                    "a cell must be asked for with the same folds everywhere", f"'{cell.name}' with others",
+                    "Give one list of folds, or another out folder.",
+                )  # fmt: skip
+    if not cells:
+        raise ConfigError("a grid must have a cell", "none", "Add a [[cells]] table with data and methods.")
+    return Grid(tuple(cells.values()), file.out or Path("runs") / name)
+
+
+def select_cells(grid: Grid, patterns: Sequence[str]) -> tuple[Cell, ...]:
+    """Pick the cells that a pattern fits, such as ``hapt``, ``hapt/forest``, ``*/dcdp`` or ``hapt-arena/dcdp/s1``.
+
+    Parameters
+    ----------
+    patterns
+        With ``*`` and ``?``; none picks every cell.
+
+    Raises
+    ------
+    ConfigError
+        If a pattern fits no cell.
+    """
+    if not patterns:
+        return grid.cells
+    picked: set[str] = set()
+    for pattern in patterns:
+        found = {cell.name for cell in grid.cells if any(fnmatchcase(word, pattern) for word in _called(cell))}
+        if not found:
+            words = (word for cell in grid.cells for word in _called(cell)[:2])
+            raise unknown_name("cell", pattern, set(words))
+        picked |= found
+    return tuple(cell for cell in grid.cells if cell.name in picked)
+
+
+def _called(cell: Cell) -> tuple[str, str, str]:
+    return cell.data_name, f"{cell.data_name}/{cell.method.name}", cell.name
+
+
+def _cells(block: _Block, variants: dict[str, Method], settings: tuple[str, ...]) -> list[Cell]:
+    split = split_name(block.split)
+    if split == _NAMED_PEOPLE:
+        raise ConfigError("the split of a grid must name nobody", f"'{block.split}'", "Choose arena, loso or official.")
+    if min(block.seeds, default=0) < 0:
+        raise ConfigError("seeds must not be negative", block.seeds, "Give whole numbers from 0.")
+    names = {data: _data_name(data, split) for data in block.data}
+    methods = [named_method(name, variants) for name in block.methods]
+    return [
+        Cell(data, names[data], split, method, seed, method_config(method, names[data], settings), block.folds)
+        for data in block.data
+        for method in methods
+        for seed in block.seeds
+    ]
+
+
+def _data_name(data: str, split: str) -> str:
+    """Return the word for a data set, which must exist and have the split, as far as that can be told without files."""
+    if data == "synthetic" or data in list_sets():
+        if split == "official" and (data == "synthetic" or get_set(data).official is None):
+            raise ConfigError("the data set must have an official split", f"'{data}'", "Choose split 'arena'.")
+        return data
+    if is_description(data):
+        return load_description(data).name
+    raise unknown_name("data set", data, ("synthetic", *list_sets()))
+
+
+def _variant(name: str, table: Any) -> Method:
+    if not _SAFE_NAME.fullmatch(name):
+        raise ConfigError(
+            "the name of a method must be a word", f"'{name}'", "Use letters, digits and any of _ . + @ - only."
+        )
+    if name == OURS or name.partition("@")[0] in list_peers():
+        raise ConfigError("a variant must have a name of its own", f"'{name}'", f"Call it '{name}_2', for example.")
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"methods.{name} must be a table", repr(table), f"Write [methods.{name}] with base and set.")
+    variant = build(_Variant, table, f"methods.{name}")
+    return Method(name, variant.base, variant.set)
