@@ -19,7 +19,10 @@ __all__ = ["Batch", "Batches"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B windows on the device: branch -> (B, C, T), presence (B, M), class index (B,)."""
+    """B windows on the device: branch -> (B, C, T), presence (B, M), class index (B,).
+
+    The channels of an absent signal are NaN.
+    """
 
     inputs: dict[str, Tensor]
     present: Tensor
@@ -56,8 +59,7 @@ class Batches:
         self.device = device or torch.device("cpu")
         order = store.spec.names
         columns = [[order.index(s) for s in layout.branch.signals] for layout in self.layouts]
-        # A branch needs all of its signals: half a branch is another sensor set than the encoder knows.
-        self.present: NDArray[np.bool_] = np.stack([windows.present[:, c].all(1) for c in columns], 1)
+        self.present: NDArray[np.bool_] = np.stack([windows.present[:, c].any(1) for c in columns], 1)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -71,13 +73,22 @@ class Batches:
 
     def gather(self, index: NDArray[np.integer]) -> Batch:
         """Return the windows at ``index`` as a batch."""
-        signals = self.store.gather(self.windows, index)
+        signals = self._mark_absent(self.store.gather(self.windows, index), self.windows.present[index])
         inputs = {}
         for layout in self.layouts:
             parts = [signals[name] for name in layout.branch.signals]
             joined = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
             inputs[layout.branch.name] = self._to_device(np.ascontiguousarray(joined.transpose(0, 2, 1)))
         return Batch(inputs, self._to_device(self.present[index]), self._to_device(self.windows.label[index]))
+
+    def _mark_absent(
+        self, signals: dict[str, NDArray[np.float32]], present: NDArray[np.bool_]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the signals (B, T, C) with NaN where one is absent, which the encoders read as "not there"."""
+        for name, here in zip(self.store.spec.names, present.T, strict=True):
+            if not here.all():
+                signals[name] = np.where(here[:, None, None], signals[name], np.float32(np.nan))
+        return signals
 
     def _to_device(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device, non_blocking=True)

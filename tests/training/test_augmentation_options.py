@@ -43,6 +43,7 @@ OFF = AugmentConfig(0.0)
 ON = {
     "rotation_deg": 20.0, "gain": 0.1, "flip": 0.6, "jitter": 0.2, "jitter_mps2": 0.3, "jitter_dps": 2.0,
     "time_warp": 0.5, "magnitude_warp": 0.3, "channel_dropout": 0.3, "signal_dropout": 0.4, "modality_dropout": 0.4,
+    "placement_dropout": 0.4,
     "mixing": 0.8,
 }  # fmt: skip
 EVERYTHING = replace(OFF, **ON)
@@ -60,7 +61,7 @@ def batch_of(n_windows=12, seed=0, absent=0.0):
     for m, layout in enumerate(LAYOUTS):
         shape = (n_windows, len(layout.channels), layout.n_samples)
         x = torch.randn(shape, generator=generator) + 3 * torch.randn(*shape[:2], 1, generator=generator)
-        inputs[layout.branch.name] = x * present[:, m].view(-1, 1, 1)
+        inputs[layout.branch.name] = x.masked_fill(~present[:, m].view(-1, 1, 1), torch.nan)
     return Batch(inputs, present, torch.randint(0, 2, (n_windows,), generator=generator))
 
 
@@ -74,7 +75,11 @@ def run(batch, config, seed=0):
 
 
 def same(one, other):
-    return torch.equal(one.present, other.present) and all(torch.equal(one.inputs[n], other.inputs[n]) for n in NAMES)
+    return torch.equal(one.present, other.present) and all(same_values(one.inputs[n], other.inputs[n]) for n in NAMES)
+
+
+def same_values(one, other):
+    return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def copied(batch):
@@ -113,7 +118,10 @@ def test_labels_shapes_types_and_absence_are_kept(seed, names, absent):
     for m, name in enumerate(NAMES):
         x = found.inputs[name]
         assert (x.shape, x.dtype) == (batch.inputs[name].shape, torch.float32)
-        assert x.isfinite().all()
+        gone = x.isnan()
+        assert torch.equal(gone.any(-1), gone.all(-1))  # a channel is whole or absent
+        assert x[~gone].isfinite().all()
+        assert gone[~batch.present[:, m]].all()
         assert not x.requires_grad
         assert not x[~batch.present[:, m]].any()  # the zeros of an absent branch
 
@@ -258,14 +266,12 @@ def test_jitter_in_units_goes_to_the_sensors_of_that_unit():
     assert torch.equal(found.inputs["ankle"], batch.inputs["ankle"])
 
 
-def test_a_lost_branch_is_absent_and_its_channels_stand_at_the_mean_of_the_batch():
+def test_a_lost_branch_is_absent_and_its_channels_are_nan():
     batch = batch_of(400, absent=0.2)
     found = run(batch, replace(OFF, signal_dropout=0.3))
-    ankle, m = NAMES.index("ankle"), NAMES.index("ankle")
+    ankle = NAMES.index("ankle")
     lost = batch.present[:, ankle] & ~found.present[:, ankle]
-    x = batch.inputs["ankle"][batch.present[:, m]]
-    still = found.inputs["ankle"][lost]
-    torch.testing.assert_close(still, x.mean((0, 2)).view(1, 3, 1).expand_as(still), rtol=1e-4, atol=1e-4)
+    assert found.inputs["ankle"][lost].isnan().all()
     kept = found.present[:, ankle]
     assert torch.equal(found.inputs["ankle"][kept], batch.inputs["ankle"][kept])
     assert lost.sum() / batch.present[:, ankle].sum() == pytest.approx(0.3, abs=0.06)
@@ -274,7 +280,7 @@ def test_a_lost_branch_is_absent_and_its_channels_stand_at_the_mean_of_the_batch
 def test_half_a_branch_may_go_without_the_branch():
     batch = batch_of(400)
     found = run(batch, replace(OFF, signal_dropout=0.3))
-    still = found.inputs["wrist"].std(-1) < 1e-6
+    still = found.inputs["wrist"].isnan().all(-1)
     acc, mag = still[:, :3].all(1), still[:, 3:].all(1)
     assert torch.equal(still[:, :3].any(1), acc)  # a sensor goes as a whole
     assert (acc & ~mag).any()
@@ -286,9 +292,25 @@ def test_half_a_branch_may_go_without_the_branch():
 def test_a_modality_goes_everywhere_at_once():
     batch = batch_of(400)
     found = run(batch, replace(OFF, modality_dropout=0.3))
-    wrist_acc, ankle = ((found.inputs[n][:, :3].std(-1) < 1e-6).all(1) for n in ("wrist", "ankle"))
+    wrist_acc, ankle = (found.inputs[n][:, :3].isnan().all((1, 2)) for n in ("wrist", "ankle"))
     assert torch.equal(wrist_acc, ankle)
     assert 0.2 < wrist_acc.float().mean() < 0.4
+
+
+def test_a_placement_goes_with_all_of_its_sensors():
+    batch = batch_of(400)
+    found = run(batch, replace(OFF, placement_dropout=0.3))
+    gone = {layout.branch.name: found.inputs[layout.branch.name].isnan().all(-1) for layout in LAYOUTS}
+    seen: dict[str, list[torch.Tensor]] = {}
+    for layout in LAYOUTS:
+        first = 0
+        for placement, size in zip(layout.placements, layout.sizes, strict=True):
+            seen.setdefault(placement, []).extend(gone[layout.branch.name][:, first : first + size].unbind(1))
+            first += size
+    assert len(seen) > 1
+    for channels in seen.values():
+        assert all(torch.equal(channels[0], other) for other in channels)
+        assert 0.2 < channels[0].float().mean() < 0.4
 
 
 def test_a_window_that_would_lose_everything_keeps_everything():
@@ -301,7 +323,7 @@ def test_single_channels_fall_silent_without_a_branch_going():
     batch = batch_of(500)
     found = run(batch, replace(OFF, channel_dropout=0.25))
     assert torch.equal(found.present, batch.present)
-    still = found.inputs["wrist"].std(-1) < 1e-6
+    still = found.inputs["wrist"].isnan().all(-1)
     assert still.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert not torch.equal(still[:, 0], still[:, 1])
 

@@ -18,7 +18,7 @@ def stack_slowly(batches, window):
             there = windows.present[window, store.spec.names.index(name)]
             for channel in range(len(store.spec[name].channels)):
                 values = store.array(name)[first : first + layout.n_samples, channel]
-                rows.append(values if there else np.zeros(layout.n_samples, np.float32))
+                rows.append(values if there else np.full(layout.n_samples, np.nan, np.float32))
         out[layout.branch.name] = np.stack(rows)
     return out
 
@@ -36,18 +36,18 @@ def test_gathering_is_slow_stacking(every_window):
     assert batch.label.tolist() == every_window.windows.label[index].tolist()
 
 
-def test_a_branch_is_there_only_with_all_of_its_signals(every_window):
+def test_a_branch_is_there_with_any_of_its_signals_and_the_others_are_nan(every_window):
     subject = every_window.windows.subject
-    expected = {"s0": [True, True, True], "s1": [False, True, True], "s2": [False, False, True]}
+    expected = {"s0": [True, True, True], "s1": [True, True, True], "s2": [False, False, True]}
     assert every_window.present.tolist() == [expected[name] for name in subject]
     batch = every_window.gather(np.arange(len(every_window)))
     assert batch.present.tolist() == every_window.present.tolist()
     half = batch.inputs["wrist"][torch.from_numpy(subject == "s1")]
-    assert (half[:, :3] != 0).any()  # the accelerometer was recorded, yet the branch counts as absent
-    assert (half[:, 3:] == 0).all()
+    assert half[:, :3].isfinite().all()
+    assert half[:, 3:].isnan().all()
 
 
-def test_usable_leaves_out_windows_in_which_no_branch_is_whole(every_window):
+def test_usable_leaves_out_windows_in_which_no_branch_is_there(every_window):
     without_hr = Batches(every_window.store, every_window.windows, every_window.layouts[:2])
     usable = without_hr.usable()
     assert set(usable.windows.subject) == {"s0", "s1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,10 +27,9 @@ def augment(
 ) -> Batch:
     """Return the varied batch; labels stay, and a branch that was absent stays absent.
 
-    Randomness comes from torch's global generator, which `fit` seeds at every step; what is switched off draws
+    The channels of an absent signal are NaN before and after. Randomness comes from torch's global generator, which `fit` seeds at every step; what is switched off draws
     nothing. The whole batch is varied before it is split into micro-batches, so their number does not matter. Except
-    for mixing and the dropouts, which look at the batch for a partner and a mean, a window's result does not depend on
-    the values of the others.
+    for mixing, which looks at the batch for a partner, a window's result does not depend on the values of the others.
 
     Parameters
     ----------
@@ -47,6 +47,10 @@ def augment(
     ConfigError
         If subjects are to be mixed and not given.
     """
+    absent = {name: x.isnan().any(-1, keepdim=True) for name, x in batch.inputs.items()}
+    some = any(bool(gone.any()) for gone in absent.values())
+    if some:  # NaN of one channel would spread to the others of its vector
+        batch = _with(batch, {name: torch.where(absent[name], 0.0, x) for name, x in batch.inputs.items()})
     if config.time_warp > 0:
         batch = _with(batch, warp_time(batch.inputs, layouts, config.time_warp, config.warp_knots))
     if config.mixing > 0:
@@ -62,9 +66,9 @@ def augment(
     if max(config.jitter, config.jitter_mps2, config.jitter_dps) > 0:
         in_units = {"m/s2": config.jitter_mps2, "deg/s": config.jitter_dps}
         batch = _with(batch, add_noise(batch.inputs, batch.present, layouts, config.jitter, in_units))
-    if max(config.channel_dropout, config.signal_dropout, config.modality_dropout) > 0:
-        batch = silence(batch, layouts, config.channel_dropout, config.signal_dropout, config.modality_dropout)
-    return batch
+    if some:
+        batch = _with(batch, {name: x.masked_fill(absent[name], torch.nan) for name, x in batch.inputs.items()})
+    return silence(batch, layouts, config)
 
 
 def _with(batch: Batch, inputs: dict[str, Tensor]) -> Batch:

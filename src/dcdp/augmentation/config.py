@@ -9,7 +9,7 @@ from dcdp.errors import ConfigError
 
 __all__ = ["AugmentConfig"]
 
-_PROBABILITIES = ("flip", "channel_dropout", "signal_dropout", "modality_dropout", "mixing")
+_PROBABILITIES = ("flip", "channel_dropout", "signal_dropout", "placement_dropout", "modality_dropout", "mixing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class AugmentConfig:
         Standard deviation of the logarithm of a sensor's slowly varying gain at each knot.
     warp_knots
         Knots of both curves over a window, from 2 to 64.
-    channel_dropout, signal_dropout, modality_dropout
-        Probability that a channel, a sensor, or all sensors of one modality say nothing in a window.
+    channel_dropout, signal_dropout, placement_dropout, modality_dropout
+        Probability that a channel, a sensor, all sensors of one placement, or all of one modality are absent from a
+        window.
     mixing
         Probability that a window takes over part of the level and spread that another training subject has in the
         same activity.
@@ -53,6 +54,7 @@ class AugmentConfig:
     warp_knots: int = 4
     channel_dropout: float = 0.0
     signal_dropout: float = 0.0
+    placement_dropout: float = 0.0
     modality_dropout: float = 0.0
     mixing: float = 0.0
 

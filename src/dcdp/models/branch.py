@@ -94,44 +94,46 @@ class BranchEncoder(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Fit the normalisers on raw training windows ``x`` (N, C, T)."""
+        """Fit the normalisers on raw training windows ``x`` (N, C, T); channels of absent signals are NaN."""
         if self.waveform is not None:
             self.channel_normaliser.fit(x)
         if self.statistics is not None:
-            self.quantile_normaliser.fit(torch.cat([self.statistics(part) for part in torch.split(x, 512)]))
+            rows = [self.statistics(part).where(self._seen(_recorded(part)) > 0, torch.nan) for part in x.split(512)]
+            self.quantile_normaliser.fit(torch.cat(rows))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T)."""
-        keep = self._channels_kept(x)
+        """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T).
+
+        A channel that is NaN anywhere in its window is absent: neither path sees it.
+        """
+        keep = _recorded(x)
+        x = torch.where(keep.unsqueeze(-1) > 0, x, 0.0)
+        if self.training and self.channel_dropout:
+            keep = keep * (torch.rand_like(keep) >= self.channel_dropout).to(keep.dtype)
         stages: list[Tensor] = []
         halves: list[Tensor] = []
         if self.waveform is not None:
-            z = self.channel_normaliser(x)
-            stages = self.waveform(z if keep is None else z * keep.unsqueeze(-1))
+            stages = self.waveform(self.channel_normaliser(x) * keep.unsqueeze(-1))
             halves.append(self.waveform_drop(stages[-1].mean(-1)))
         if self.statistics is not None:
             halves.append(self.read(self._statistics(x, keep)))
         return stages, torch.cat(self._hide_a_path(halves), 1)
 
-    def _channels_kept(self, x: Tensor) -> Tensor | None:
-        if not self.training or max(self.channel_dropout, self.feature_dropout) == 0:
-            return None
-        return (torch.rand(x.shape[:2], device=x.device) >= self.channel_dropout).to(x.dtype)
-
-    def _statistics(self, x: Tensor, keep: Tensor | None) -> Tensor:
+    def _statistics(self, x: Tensor, keep: Tensor) -> Tensor:
         assert self.statistics is not None
         score, ramps = self.quantile_normaliser(self.statistics(x))
-        if keep is not None:
-            triads = [keep[:, i : i + 3].amin(1, keepdim=True) for i in self.statistics.triads]
-            seen = torch.cat([keep, *triads], 1)
-            mask = seen[:, self.statistics.source]
-            if self.statistics.extended:
-                mask = mask * seen[:, self.statistics.second]
-            if self.feature_dropout:
-                mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
-            score = score * mask
-            ramps = ramps * mask.unsqueeze(-1)
-        return torch.cat([score, ramps.flatten(1)], 1)
+        mask = self._seen(keep)
+        if self.training and self.feature_dropout:
+            mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
+        return torch.cat([score * mask, (ramps * mask.unsqueeze(-1)).flatten(1)], 1)
+
+    def _seen(self, keep: Tensor) -> Tensor:
+        """Return 1 for every statistic (B, F) whose channels are all kept, else 0, of channels kept (B, C)."""
+        assert self.statistics is not None
+        triads = [keep[:, i : i + 3].amin(1, keepdim=True) for i in self.statistics.triads]
+        seen = torch.cat([keep, *triads], 1)
+        mask = seen[:, self.statistics.source]
+        return mask * seen[:, self.statistics.second] if self.statistics.extended else mask
 
     def _hide_a_path(self, halves: list[Tensor]) -> list[Tensor]:
         if not self.training or self.path_dropout == 0 or len(halves) < 2:
@@ -140,3 +142,8 @@ class BranchEncoder(nn.Module):
         first = (u >= self.path_dropout / 2).to(halves[0].dtype)
         second = (u < 1 - self.path_dropout / 2).to(halves[0].dtype)
         return [halves[0] * first, halves[1] * second]
+
+
+def _recorded(x: Tensor) -> Tensor:
+    """Return 1 for every channel (B, C) of windows ``x`` (B, C, T) that was recorded throughout, else 0."""
+    return (~x.isnan().any(-1)).to(x.dtype)

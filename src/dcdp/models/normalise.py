@@ -19,7 +19,8 @@ class ChannelNormaliser(nn.Module):
 
     Notes
     -----
-    A channel that is constant on the training subjects gets ``std = 1``: it stays 0.
+    A channel that is constant on the training subjects gets ``std = 1``: it stays 0. NaN (an absent signal) becomes 0,
+    the mean of the training subjects.
     """
 
     mean: Tensor
@@ -31,15 +32,17 @@ class ChannelNormaliser(nn.Module):
         self.register_buffer("std", torch.ones(n_channels, 1))
 
     def fit(self, x: Tensor) -> None:
-        """Fit on training windows ``x`` (N, C, T), N >= 1."""
+        """Fit on training windows ``x`` (N, C, T), N >= 1; NaN counts nothing."""
         flat = x.transpose(0, 1).flatten(1).double()
-        self.mean.copy_(flat.mean(1, keepdim=True))
-        std = flat.std(1, keepdim=True, correction=0)
+        mean = flat.nanmean(1, keepdim=True)
+        std = (flat - mean).square().nanmean(1, keepdim=True).sqrt()
+        self.mean.copy_(mean.nan_to_num(nan=0.0))  # a channel that nobody has
         self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (B, C, T) on the scale of the training subjects."""
-        return ((x - self.mean) / self.std).clamp(-10, 10)
+        z = ((x - self.mean) / self.std).clamp(-10, 10)
+        return torch.where(z.isnan(), 0.0, z)
 
 
 class QuantileNormaliser(nn.Module):
@@ -70,10 +73,12 @@ class QuantileNormaliser(nn.Module):
         self.register_buffer("base", torch.zeros(n_features))
 
     def fit(self, features: Tensor) -> None:
-        """Fit on features (N, F) of training windows, N >= 1."""
-        level = torch.linspace(_TAIL, 1 - _TAIL, _N_KNOTS, dtype=torch.float64)
-        ordered = features.double().sort(0).values
-        knots = ordered[(level * (len(ordered) - 1)).round().long()].T  # (F, knots)
+        """Fit on features (N, F) of training windows, N >= 1; NaN counts nothing."""
+        level = torch.linspace(_TAIL, 1 - _TAIL, _N_KNOTS, dtype=torch.float64, device=features.device)
+        ordered = features.double().sort(0).values  # NaN last
+        last = (features.isfinite().sum(0) - 1).clamp(min=0)
+        place = (level[:, None] * last).round().long()
+        knots = ordered.gather(0, place).T.nan_to_num(nan=0.0)  # (F, knots)
         width = knots.diff(dim=1)
         score = torch.special.ndtri(level)
         # A step of no width (a feature with ties) is crossed at once, at its place.
