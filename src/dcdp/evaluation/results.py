@@ -20,6 +20,7 @@ from dcdp.files import write_text
 __all__ = ["FORMAT", "assemble_result", "environment", "read_result", "write_result"]
 
 FORMAT = 1
+_LINE = 120
 _PACKAGES = ("numpy", "polars", "scikit-learn", "scipy", "torch")
 
 
@@ -55,7 +56,7 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """
     plain = _plain(result)
     check_result(plain)
-    write_text(Path(path), json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(Path(path), _compact(plain) + "\n")
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -121,6 +122,16 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _compact(value: Any, indent: str = "") -> str:
+    """Return JSON in which a list, or a table that fits a line, is one line: small, and changes are seen in place."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, Mapping) or len(line) <= _LINE:
+        return line
+    inner = indent + " "
+    items = (f"{inner}{json.dumps(key, ensure_ascii=False)}: {_compact(item, inner)}" for key, item in value.items())
+    return "{\n" + ",\n".join(items) + f"\n{indent}}}"
 
 
 def _plain(value: Any) -> Any:

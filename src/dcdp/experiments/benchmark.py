@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dcdp.experiments.cells import begin_cell, finish_cell, finished_result, fold_folder, folds_done
+from dcdp.experiments.cells import claimed_cell, finish_cell, finished_result, fold_folder, folds_done
 from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.fold_job import FoldJob, Place, open_source
 from dcdp.experiments.grid import Cell, Grid, select_cells
@@ -93,6 +94,8 @@ def run_grid(
     ------
     ConfigError
         If a cell in the folder is of another configuration; nothing is run then.
+    StorageError
+        If another process runs one of the cells.
     DcdpError
         If a data set cannot be opened.
     KeyboardInterrupt
@@ -102,10 +105,10 @@ def run_grid(
     place = Place(data, cache, resolve_device(device))
     finished = {cell.name: finished_result(out, cell) for cell in cells}
     open_cells = [cell for cell in cells if finished[cell.name] is None]
-    with Board(console, len(cells), len(cells) - len(open_cells), workers) as board:
+    with ExitStack() as claims, Board(console, len(cells), len(cells) - len(open_cells), workers) as board:
         states = {cell.name: _State(cell, splits) for cell, splits in _folds(open_cells, place, board).items()}
         for state in states.values():
-            begin_cell(out, state.cell)
+            claims.enter_context(claimed_cell(out, state.cell))
             state.folds = folds_done(out, state.cell, state.splits)
         jobs = [
             FoldJob(state.cell, split, fold_folder(out, state.cell, split.fold), place, keep)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dcdp.config import RunConfig
-from dcdp.errors import ConfigError
+from dcdp.errors import ConfigError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold_job import DONE
 from dcdp.experiments.grid import Cell
@@ -19,9 +20,10 @@ from dcdp.files import atomic_path, storage_errors, write_text
 from dcdp.settings import build, from_toml, to_dict, to_toml
 from dcdp.splits import Split
 
-__all__ = ["begin_cell", "finish_cell", "finished_result", "fold_folder", "folds_done", "result_path"]
+__all__ = ["claimed_cell", "finish_cell", "finished_result", "fold_folder", "folds_done", "n_folds_done", "result_path"]
 
 _CONFIG = "config.toml"
+_LOCK = ".lock"
 _MEANS = ("train_seconds", "train_windows_per_s", "windows_per_s", "latency_ms")
 
 
@@ -39,6 +41,11 @@ def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[
     """Read what the finished folds of an unfinished cell gave, by fold."""
     files = {split.fold: fold_folder(out, cell, split.fold) / DONE for split in folds}
     return {fold: json.loads(file.read_text(encoding="utf-8")) for fold, file in files.items() if file.is_file()}
+
+
+def n_folds_done(out: Path, cell: Cell) -> int:
+    """Count the finished folds of an unfinished cell."""
+    return len(list((out / cell.name / "folds").glob(f"*/{DONE}")))
 
 
 def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
@@ -65,23 +72,36 @@ def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
     return result
 
 
-def begin_cell(out: Path, cell: Cell) -> None:
-    """Make the folder of a cell, or make sure that the folds in it are of this configuration.
+@contextmanager
+def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
+    """Make the folder of a cell, or make sure that the folds in it are of this configuration, and be alone in it.
+
+    The system lifts the claim when the process ends, however it ends.
 
     Raises
     ------
     ConfigError
-        If they are not.
+        If the folds are of another configuration.
     StorageError
-        If the disk is full or not writable.
+        If another process runs the cell, or the disk is full or not writable.
     """
+    import filelock
+
     folder = out / cell.name
     if (folder / _CONFIG).is_file():
         _require_same(folder, _differences(to_dict(from_toml(RunConfig, folder / _CONFIG)), cell.config))
-        return
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / _CONFIG, to_toml(cell.config))
+        try:
+            with filelock.FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False):
+                if not (folder / _CONFIG).is_file():
+                    write_text(folder / _CONFIG, to_toml(cell.config))
+                yield
+        except filelock.Timeout as err:
+            raise StorageError(
+                "a cell must be run by one benchmark at a time", f"another process that runs '{folder}'",
+                "Wait until it is done, or leave the cell out with --only.",
+            ) from err  # fmt: skip
 
 
 def finish_cell(
