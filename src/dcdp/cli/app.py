@@ -14,6 +14,8 @@ from cyclopts import App, CycloptsError
 
 from dcdp import __version__
 from dcdp.cli import (
+    ablate,
+    benchmark,
     compare,
     data,
     data_check,
@@ -47,6 +49,8 @@ _app.command(demo.demo)
 _app.command(train.train)
 _app.command(evaluate.evaluate)
 _app.command(compare.compare)
+_app.command(benchmark.benchmark)
+_app.command(ablate.ablate)
 _app.command(tune.tune)
 _app.command(predict.predict)
 _app.command(report.report)

@@ -1,0 +1,215 @@
+"""Take the method apart: run every variant as cells of a grid, judge each part, read the paper's claims."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dcdp.errors import ConfigError
+from dcdp.evaluation import environment
+from dcdp.experiments.benchmark import run_grid
+from dcdp.experiments.components import COMPONENTS, list_variants
+from dcdp.experiments.fold import resolve_device
+from dcdp.experiments.grid import Cell, Grid, make_grid
+from dcdp.experiments.methods import OURS, Method, method_config
+from dcdp.experiments.readings import read_alignment, read_balance, read_stability
+from dcdp.experiments.verdicts import Results, by_person, judge_all
+from dcdp.files import write_text
+from dcdp.reports.ablation import write_ablation
+from dcdp.settings import to_dict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["ALONE", "FORMAT", "Ablation", "ablate", "make_ablation"]
+
+FORMAT = 1
+ALONE = "alone"
+"""The full method once more, with each branch also trained by itself."""
+
+# reading -> variants with and without what the paper says brings it
+_CLAIMS = {
+    "alignment": (OURS, "no_contrast"),
+    "balance": (OURS, "no_modulation"),
+    "stability": ("momentum", "modulation"),
+}
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What is run, and which cells are the same training.
+
+    Attributes
+    ----------
+    grid
+        Every training once.
+    cells
+        Every variant of every data set, split and seed, with the cell of the grid that it is.
+    variants
+        Name -> assignments.
+    """
+
+    grid: Grid
+    cells: tuple[tuple[Cell, Cell], ...]
+    variants: Mapping[str, tuple[str, ...]]
+
+
+def make_ablation(mapping: Mapping[str, Any], name: str, *, alone: bool = False) -> Ablation:
+    """Return the cells that take the method apart.
+
+    Parameters
+    ----------
+    mapping
+        As of a grid (see `dcdp.experiments.grid.make_grid`): ``cells`` with ``data``, ``split``, ``seeds``, ``folds``,
+        and ``settings``. ``methods`` of a cell may pick some of the variants; all if left out.
+    name
+        Results go to ``runs/NAME`` where no ``out`` is given.
+    alone
+        Whether each branch is also trained by itself, for the utilisation gap.
+
+    Raises
+    ------
+    ConfigError
+        As `make_grid`; if the grid declares methods of its own.
+    """
+    if mapping.get("methods"):
+        raise ConfigError(
+            "the variants of an ablation are its own", f"[methods] {', '.join(mapping['methods'])}",
+            "Compare other methods with dcdp benchmark.",
+        )  # fmt: skip
+    shared = tuple(mapping.get("settings", {}).get("set", ()))
+    variants = list_variants(method_config(Method(OURS), "synthetic", shared))
+    blocks = [{"methods": list(variants), **block} for block in mapping.get("cells", ())]
+    declared = {variant: {"set": list(settings)} for variant, settings in variants.items() if variant != OURS}
+    whole = make_grid({**mapping, "cells": blocks, "methods": declared}, name)
+    cells = [*whole.cells, *(_alone(cell) for cell in whole.cells if alone and cell.method.name == OURS)]
+    first: dict[object, Cell] = {}
+    pairs = tuple((cell, first.setdefault(_training(cell), cell)) for cell in cells)
+    return Ablation(Grid(tuple(first.values()), whole.out), pairs, variants)
+
+
+def ablate(
+    ablation: Ablation,
+    out: Path | None = None,
+    *,
+    workers: int = 1,
+    device: str = "auto",
+    data: Path | None = None,
+    cache: Path | None = None,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Run what is not finished, judge the components; write ``ablation.json`` and ``ablation.html`` into the folder.
+
+    Parameters
+    ----------
+    out
+        Folder of the cells; that of the grid if None.
+    workers, device, data, cache, console
+        As in `dcdp.experiments.benchmark.run_grid`.
+
+    Returns
+    -------
+    dict
+        ``sets``: for each data set and split the ``variants`` (macro-F1 by person and seed, parameters, speed),
+        the ``components`` (see `dcdp.experiments.verdicts.judge`) and the ``readings`` of the paper's claims;
+        ``settings``: the assignments of each variant; ``failures``, ``config``, ``versions``, ``machine``.
+
+    Raises
+    ------
+    ConfigError
+        If a cell in the folder is of another configuration, or every cell failed.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM. Called again, it goes on.
+    """
+    folder = out or ablation.grid.out
+    outcome = run_grid(
+        ablation.grid, folder, workers=workers, device=device, data=data, cache=cache, console=console
+    )
+    if not outcome.results:
+        raise ConfigError("an ablation must have a result", "; ".join(outcome.failures.values()), "Mend that first.")
+    result = {
+        "format": FORMAT,
+        "settings": {name: list(settings) for name, settings in ablation.variants.items()},
+        "config": to_dict(ablation.grid.cells[0].config),
+        **environment(resolve_device(device)),
+        "failures": outcome.failures,
+        "sets": {name: _judge(results) for name, results in _by_set(ablation, outcome.results).items()},
+    }
+    write_text(folder / "ablation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    write_ablation(folder)
+    return result
+
+
+def _alone(cell: Cell) -> Cell:
+    return replace(cell, method=replace(cell.method, name=ALONE, alone=True))
+
+
+def _training(cell: Cell) -> object:
+    """Return what two cells share that are the same training: variants may come to the same configuration."""
+    return cell.data, cell.split, cell.seed, cell.folds, cell.config, cell.method.alone
+
+
+def _by_set(ablation: Ablation, results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Results]]:
+    """Return results by data set and split, variant and seed; variants of one training share one table of results."""
+    found = {f"{r['data']}-{r['split']['name']}/{r['method']}/s{r['seed']}": r for r in results}
+    trainings: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
+    runs_as: dict[tuple[str, str], str] = {}
+    for cell, first in ablation.cells:
+        place = f"{cell.data_name}-{cell.split}"
+        runs_as[place, cell.method.name] = first.method.name
+        if first.name in found:
+            trainings.setdefault(place, {}).setdefault(first.method.name, {})[cell.seed] = found[first.name]
+    sets: dict[str, dict[str, Results]] = {}
+    for (place, variant), first_name in runs_as.items():
+        own = trainings.get(place, {}).get(first_name)
+        if own:
+            sets.setdefault(place, {})[variant] = own
+    return sets
+
+
+def _judge(variants: Mapping[str, Results]) -> dict[str, Any]:
+    first = next(iter(next(iter(variants.values())).values()))
+    return {
+        "data": first["data"],
+        "split": first["split"]["name"],
+        "folds": [fold["fold"] for fold in first["split"]["folds"]],
+        "variants": {name: _figures(results) for name, results in variants.items()},
+        "components": judge_all(COMPONENTS, variants),
+        "readings": _readings(variants),
+    }
+
+
+def _figures(results: Results) -> dict[str, Any]:
+    people = by_person(results, list(results))
+    first = next(iter(results.values()))
+    return {
+        "runs_as": first["method"],
+        "macro_f1": float(np.mean(list(people.values()))),
+        "std": float(np.std(list(people.values()))),
+        "by_subject": people,
+        "by_seed": {str(seed): result["test"]["macro_f1"]["mean"] for seed, result in results.items()},
+        "parameters": first["cost"]["parameters"],
+        "train_windows_per_s": [result["cost"]["train_windows_per_s"] for result in results.values()],
+        "audit_passed": all(result["leak_audit"]["passed"] for result in results.values()),
+    }
+
+
+def _readings(variants: Mapping[str, Results]) -> dict[str, Any]:
+    sides = {
+        name: [variants[variant] for variant in pair]
+        for name, pair in _CLAIMS.items()
+        if all(variant in variants for variant in pair)
+    }
+    told: dict[str, Any] = {}
+    if "alignment" in sides:
+        told["alignment"] = read_alignment(*sides["alignment"])
+    if "balance" in sides:
+        told["balance"] = read_balance(*sides["balance"], variants.get(ALONE))
+    if "stability" in sides:
+        told["stability"] = read_stability(*sides["stability"])
+    return told

@@ -1,0 +1,120 @@
+"""Read what the paper claims off the results: alignment by contrast, balance by modulation, stability by momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dcdp.evaluation import compare
+from dcdp.experiments.verdicts import Results
+
+__all__ = ["read_alignment", "read_balance", "read_stability"]
+
+_FEWEST_SEEDS = 5  # protocol: a claim needs them
+
+
+def read_alignment(with_contrast: Results, without: Results) -> list[dict[str, Any]]:
+    """Compare how well branches find each other at every stage, with and without contrast.
+
+    Returns
+    -------
+    list of dict
+        For each stage and measure (``retrieval_window`` and ``retrieval_activity``: recall at 1; ``cka``): means
+        over seeds ``with`` and ``without``.
+
+    Notes
+    -----
+    Without contrast nothing trains the projections at whose outputs this is read: they are random there.
+    """
+    tables = [[r["test"].get("alignment") or {} for r in results.values()] for results in (with_contrast, without)]
+    return [
+        {"stage": stage, "measure": measure, **_both(tables, lambda table, s=stage, m=measure: table[s][m])}
+        for stage, measures in (tables[0][0] if tables[0] else {}).items()
+        for measure in measures
+        if all(stage in table for own in tables for table in own)
+    ]
+
+
+def read_balance(modulated: Results, without: Results, alone: Results | None = None) -> list[dict[str, Any]]:
+    """Compare what each branch learns and is worth, with and without modulation.
+
+    Parameters
+    ----------
+    alone
+        Results that hold the accuracy of branches trained alone (``test.utilisation``).
+
+    Returns
+    -------
+    list of dict
+        For each branch and measure, means over seeds ``with`` and ``without``: ``head accuracy`` of its own head,
+        ``Shapley share`` of the joint macro-F1, and, where ``alone`` is known, the ``utilisation gap`` (accuracy
+        alone minus that of the head in the joint network; 0 is full use). ``spread of shares`` is over branches: the
+        standard deviation.
+    """
+    tests = [[result["test"] for result in results.values()] for results in (modulated, without)]
+    branches = list(next(iter(modulated.values()))["branches"])
+    rows = []
+    for branch in branches:
+        heads = _both(tests, lambda test, b=branch: test["by_branch"][b]["accuracy"])
+        rows.append({"branch": branch, "measure": "head accuracy", **heads})
+        shares = _both(tests, lambda test, b=branch: test["shapley"][b])
+        rows.append({"branch": branch, "measure": "Shapley share", **shares})
+        own = _mean([result["test"]["utilisation"][branch]["alone"] for result in alone.values()]) if alone else None
+        if own is not None:
+            gaps = {key: None if value is None else own - value for key, value in heads.items()}
+            rows.append({"branch": branch, "measure": "utilisation gap", **gaps})
+    spread = _both(tests, lambda test: _spread(test["shapley"].values()))
+    return [*rows, {"branch": "all", "measure": "spread of shares", **spread}]
+
+
+def read_stability(with_momentum: Results, without: Results) -> dict[str, Any]:
+    """Compare how much runs differ from seed to seed, and the loss from step to step, with and without momentum.
+
+    Returns
+    -------
+    dict
+        ``seed_spread``: standard deviation over seeds of the mean macro-F1 (None for one seed); ``step_variance``:
+        mean over folds and seeds of the variance of the loss between steps, each ``with`` and ``without``;
+        ``steadier``: by which share the latter is lower, paired over (fold, seed), with its ``interval``; ``note``.
+    """
+    seeds = sorted(with_momentum.keys() & without.keys())
+    variances = [
+        {(seed, fold): facts.get("loss_step_variance") for seed in seeds for fold, facts in r[seed]["training"].items()}
+        for r in (with_momentum, without)
+    ]
+    told: dict[str, Any] = {
+        "seeds": seeds,
+        "seed_spread": {"with": _seed_spread(with_momentum, seeds), "without": _seed_spread(without, seeds)},
+        "step_variance": _both([list(own.values()) for own in variances], lambda value: value),
+        "steadier": None,
+        "interval": None,
+        "note": "" if len(seeds) >= _FEWEST_SEEDS else f"{len(seeds)} seeds; a claim needs {_FEWEST_SEEDS}",
+    }
+    pairs = [key for key, value in variances[0].items() if value and variances[1].get(key)]
+    if len(pairs) > 1:  # as shares: the loss of one fold is not that of another
+        change = {key: 1 - variances[0][key] / variances[1][key] for key in pairs}
+        found = compare(change, dict.fromkeys(pairs, 0.0))
+        told |= {"steadier": found.mean_difference, "interval": list(found.interval)}
+    return told
+
+
+def _both(sides: Sequence[Sequence[Any]], read: Callable[[Any], float | None]) -> dict[str, float | None]:
+    return {name: _mean([read(one) for one in side]) for name, side in zip(("with", "without"), sides, strict=True)}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _spread(shares: Iterable[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return float(np.std(known)) if known else None
+
+
+def _seed_spread(results: Results, seeds: Sequence[int]) -> float | None:
+    if len(seeds) < 2:
+        return None
+    return float(np.std([results[seed]["test"]["macro_f1"]["mean"] for seed in seeds], ddof=1))

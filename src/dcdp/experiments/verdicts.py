@@ -1,0 +1,106 @@
+"""Say of each part of the method whether it earns its place: paired by person, seeds averaged, with its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dcdp.evaluation import compare, holm
+from dcdp.experiments.components import Component
+
+__all__ = ["EARNS", "HARMS", "OFF", "TIE", "Results", "by_person", "judge", "judge_all"]
+
+EARNS, TIE, HARMS, OFF = "earns its place", "tie", "harms", "off"
+
+Results = Mapping[int, Mapping[str, Any]]
+"""Results of one variant on one data set and split, by seed."""
+
+_LEAST_COST = 0.02  # smaller shares of a step are not told apart on a machine that does other things too
+
+
+def judge_all(components: Sequence[Component], variants: Mapping[str, Results]) -> list[dict[str, Any]]:
+    """Judge every component whose two variants have results; p is corrected over all of them (Holm)."""
+    known = [one for one in components if {one.with_part, one.without_part} <= variants.keys()]
+    told = [judge(one, variants[one.with_part], variants[one.without_part]) for one in known]
+    tested = [one for one in told if one["p_value"] is not None]
+    for one, p_value in zip(tested, holm([one["p_value"] for one in tested]), strict=True):
+        one["p_holm"] = p_value
+    return told
+
+
+def judge(component: Component, with_part: Results, without_part: Results) -> dict[str, Any]:
+    """Compare two variants that differ in one component.
+
+    Parameters
+    ----------
+    with_part, without_part
+        Results by seed; the seeds that both have are compared. The very same results mean that the component is off.
+
+    Returns
+    -------
+    dict
+        ``difference`` of macro-F1 (with minus without) and its ``interval``, over people, seeds averaged; ``by_seed``:
+        the difference for each; ``n_people``, ``seeds``, ``p_value``, ``p_holm``; ``cost``: how much longer a step of
+        training takes, as a share; ``verdict`` (``earns its place``, ``tie``, ``harms``, ``off``) and ``sentence``,
+        which tells it in words; ``note`` on what to keep in mind. Unknown figures are None.
+    """
+    facts: dict[str, Any] = {
+        "component": component.name, "group": component.group, "about": component.sentence,
+        "with": component.with_part, "without": component.without_part,
+        "difference": None, "interval": None, "p_value": None, "p_holm": None, "by_seed": {}, "cost": None, "note": "",
+    }  # fmt: skip
+    seeds = sorted(with_part.keys() & without_part.keys())
+    if with_part is without_part or not seeds:
+        return facts | {"seeds": seeds, "n_people": 0, "verdict": OFF, "sentence": "not part of the full method"}
+    ours, theirs = by_person(with_part, seeds), by_person(without_part, seeds)
+    facts |= {
+        "seeds": seeds,
+        "n_people": len(ours),
+        "by_seed": {str(seed): _mean(with_part, seed) - _mean(without_part, seed) for seed in seeds},
+        "cost": _cost(with_part, without_part, seeds),
+    }
+    if len(ours) < 2:
+        return facts | {"verdict": TIE, "sentence": "one person tells nothing", "note": "Test more people."}
+    found = compare(ours, theirs)
+    verdict = {"ahead": EARNS, "behind": HARMS, "tie": TIE}[found.verdict]
+    return facts | {
+        "difference": found.mean_difference,
+        "interval": list(found.interval),
+        "p_value": found.p_value,
+        "note": found.note,
+        "verdict": verdict,
+        "sentence": _sentence(verdict, facts["cost"]),
+    }
+
+
+def by_person(results: Results, seeds: Sequence[int]) -> dict[str, float]:
+    """Return the macro-F1 of each test person, averaged over seeds.
+
+    Seeds of one person are no independent pairs: an interval over (person, seed) would be too narrow.
+    """
+    tables = [results[seed]["test"]["macro_f1"]["by_subject"] for seed in seeds]
+    return {person: float(np.mean([table[person] for table in tables])) for person in tables[0]}
+
+
+def _mean(results: Results, seed: int) -> float:
+    return float(results[seed]["test"]["macro_f1"]["mean"])
+
+
+def _cost(with_part: Results, without_part: Results, seeds: Sequence[int]) -> float | None:
+    """Return by which share the part makes a step of training longer; the median over seeds forgives a busy hour."""
+    rates = [[results[seed].get("cost", {}).get("train_windows_per_s") for seed in seeds]
+             for results in (with_part, without_part)]  # fmt: skip
+    if not all(rate for own in rates for rate in own):
+        return None
+    ours, theirs = (float(np.median(own)) for own in rates)
+    return theirs / ours - 1
+
+
+def _sentence(verdict: str, cost: float | None) -> str:
+    if cost is None:
+        return verdict
+    if abs(cost) < _LEAST_COST:
+        return f"{verdict}; its time does not show"
+    return f"{verdict}; {'costs' if cost > 0 else 'saves'} {abs(cost):.0%} of the time of a step"
