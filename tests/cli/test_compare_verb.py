@@ -58,10 +58,10 @@ def test_json_is_what_the_tables_show(bench, capsys):
 
 def test_two_runs_of_one_method_are_told_apart_by_name(made_up, tmp_path, capsys):
     for name, epochs in (("a", 20), ("b", 5)):
-        cell = made_up.make_cell("hapt", "dcdp", 0 if name == "a" else 1)
-        cell["config"]["training"]["epochs"] = epochs
+        one = made_up.make_cell("hapt", "dcdp", 0 if name == "a" else 1)
+        one["config"]["training"]["epochs"] = epochs
         (tmp_path / name).mkdir()
-        (tmp_path / name / "result.json").write_text(json.dumps(cell))
+        (tmp_path / name / "result.json").write_text(json.dumps(one))
     a, b = tmp_path / "a", tmp_path / "b"
     assert "every seed of dcdp must have one configuration" in refused(capsys, a, b)
     shown = said(capsys, f"long={a}", f"short={b}", "--baseline", "short")

@@ -6,19 +6,19 @@ from copy import deepcopy
 import pytest
 
 from dcdp.errors import DataError, FormatError, MissingError, SplitError
-from dcdp.evaluation import check_comparable, check_one_split, find_results, read_cells, unique_cells
+from dcdp.evaluation import check_comparable, check_one_split, find_results, read_method_results, unique_results
 
 
 @pytest.fixture
-def two_cells(made_up, tmp_path):
-    """Return a function that changes the second of two results and gives the cells of both."""
+def two_results(made_up, tmp_path):
+    """Return a function that changes the second of two results and gives the results of both."""
 
     def make(change, second="forest", seed=0):
         other = made_up.make_cell("hapt", second, seed)
         change(other)
-        files = [made_up.write_cell(tmp_path / name, cell) for name, cell in
+        files = [made_up.write_cell(tmp_path / name, one) for name, one in
                  (("one", made_up.make_cell("hapt", "dcdp")), ("two", other))]  # fmt: skip
-        return [cell for file in files for cell in read_cells(file)]
+        return [one for file in files for one in read_method_results(file)]
 
     return make
 
@@ -57,55 +57,55 @@ def set_at(*keys, value):
         ),
     ],
 )
-def test_other_conditions_are_refused_with_the_first_difference_and_both_files(two_cells, change, message):
+def test_other_conditions_are_refused_with_the_first_difference_and_both_files(two_results, change, message):
     with pytest.raises(SplitError, match=message):
-        check_comparable(two_cells(change))
+        check_comparable(two_results(change))
 
 
-def test_same_conditions_pass_whatever_else_differs(two_cells):
-    check_comparable(two_cells(set_at("config", "training", "epochs", value=3)))
-    check_comparable(two_cells(set_at("machine", "cores", value=64)))
+def test_same_conditions_pass_whatever_else_differs(two_results):
+    check_comparable(two_results(set_at("config", "training", "epochs", value=3)))
+    check_comparable(two_results(set_at("machine", "cores", value=64)))
 
 
-def test_seeds_of_one_method_must_have_one_configuration(two_cells):
+def test_seeds_of_one_method_must_have_one_configuration(two_results):
     with pytest.raises(SplitError, match="every seed of dcdp must have one configuration: got config, training, ep"):
-        check_comparable(two_cells(set_at("config", "training", "epochs", value=3), "dcdp", 1))
+        check_comparable(two_results(set_at("config", "training", "epochs", value=3), "dcdp", 1))
 
 
 def test_some_folds_are_refused_unless_asked_for(made_up, tmp_path):
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "dcdp"))
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "forest", n_folds=2))
-    cells = read_cells(tmp_path)
+    results = read_method_results(tmp_path)
     with pytest.raises(SplitError, match=r"fold s03.* there in .*, missing in .* --partial"):
-        check_comparable(cells)
-    check_comparable(cells, partial=True)
+        check_comparable(results)
+    check_comparable(results, partial=True)
 
 
 def test_folds_that_partial_results_share_must_be_the_same(made_up, tmp_path):
     shared = made_up.make_cell("hapt", "lightgbm", n_folds=2)
     shared["leak_audit"]["folds"]["s02+s06+s10"]["n_windows"]["test"] = 7
     first = made_up.make_cell("hapt", "dcdp", n_folds=1)
-    for cell in (first, made_up.make_cell("hapt", "forest", n_folds=2), shared):
-        made_up.write_cell(tmp_path, cell)
+    for one in (first, made_up.make_cell("hapt", "forest", n_folds=2), shared):
+        made_up.write_cell(tmp_path, one)
     with pytest.raises(SplitError, match=r"test windows '300' in .*forest.*, '7' in .*lightgbm"):
-        check_comparable(read_cells(tmp_path), partial=True)
+        check_comparable(read_method_results(tmp_path), partial=True)
 
 
-def test_two_splits_of_one_set_are_refused(two_cells):
-    cells = two_cells(set_at("split", "name", value="official"))
-    check_comparable(cells)  # two tables
+def test_two_splits_of_one_set_are_refused(two_results):
+    results = two_results(set_at("split", "name", value="official"))
+    check_comparable(results)  # two tables
     with pytest.raises(SplitError, match=r"of hapt must come from one split: got 'arena' in .*, 'official' in"):
-        check_one_split(cells)
+        check_one_split(results)
 
 
 def test_peers_of_a_result_are_cells_of_their_own(made_up, tmp_path):
     result = made_up.make_cell("hapt", "dcdp", cost=False)
     peer = made_up.make_cell("hapt", "forest")["test"]
     result["peers"] = {"forest": peer | {"seconds": 12.0, "parameters": 400, "windows_per_s": 9.0}}
-    own, forest = read_cells(made_up.write_cell(tmp_path, result), "mine")
-    assert (own.method, own.is_peer, own.cost["train_seconds"]) == ("mine", False, 400.0)
+    own, forest = read_method_results(made_up.write_cell(tmp_path, result), "mine")
+    assert (own.method, own.is_peer, own.cost["train_seconds"]) == ("mine", False, 100.0)  # of each of 4 folds
     assert (forest.method, forest.is_peer) == ("forest", True)
-    assert forest.cost == {"train_seconds": 12.0, "parameters": 400.0, "windows_per_s": 9.0}
+    assert forest.cost == {"train_seconds": 3.0, "parameters": 400.0, "windows_per_s": 9.0}
     assert forest.by_subject == peer["macro_f1"]["by_subject"]
     assert forest.test["per_class_f1"] == peer["per_class_f1"]
 
@@ -130,16 +130,16 @@ def test_what_is_not_there_or_no_result_is_told(tmp_path):
         find_results(tmp_path)
     (tmp_path / "s0.json").write_text("[]")
     with pytest.raises(FormatError, match="format 1"):
-        read_cells(tmp_path)
+        read_method_results(tmp_path)
 
 
 def test_a_result_given_twice_counts_once_and_two_that_differ_are_refused(made_up, tmp_path):
-    cell = made_up.make_cell()
-    once = read_cells(made_up.write_cell(tmp_path / "a", cell))
-    again = read_cells(made_up.write_cell(tmp_path / "b", cell))
-    assert unique_cells(once + again) == once
-    other = deepcopy(cell)
-    other["test"]["macro_f1"]["by_subject"] = {s: v - 0.1 for s, v in cell["test"]["macro_f1"]["by_subject"].items()}
+    one = made_up.make_cell()
+    once = read_method_results(made_up.write_cell(tmp_path / "a", one))
+    again = read_method_results(made_up.write_cell(tmp_path / "b", one))
+    assert unique_results(once + again) == once
+    other = deepcopy(one)
+    other["test"]["macro_f1"]["by_subject"] = {s: v - 0.1 for s, v in one["test"]["macro_f1"]["by_subject"].items()}
     other["test"]["macro_f1"]["mean"] -= 0.1
     with pytest.raises(DataError, match=r"two of dcdp, seed 0, on hapt: '.*a/.*' and '.*c/.*'"):
-        unique_cells(once + read_cells(made_up.write_cell(tmp_path / "c", other)))
+        unique_results(once + read_method_results(made_up.write_cell(tmp_path / "c", other)))

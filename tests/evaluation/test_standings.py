@@ -4,33 +4,33 @@ import numpy as np
 import pytest
 
 from dcdp.errors import ConfigError, DataError
-from dcdp.evaluation import PUBLISHED, compare, holm, overall, read_cells, standings
+from dcdp.evaluation import PUBLISHED, compare, holm, overall, read_method_results, standings
 
 
 @pytest.fixture
 def benchmark_of(made_up, tmp_path):
-    """Return a function that writes made-up results and gives their cells."""
+    """Return a function that writes made-up results and gives their results."""
 
     def make(**options):
-        return read_cells(made_up.make_benchmark(tmp_path / "bench", **options))
+        return read_method_results(made_up.make_benchmark(tmp_path / "bench", **options))
 
     return make
 
 
 def test_seeds_are_averaged_by_subject_before_anything_else(benchmark_of):
-    cells = benchmark_of(sets=("hapt",), methods=("dcdp", "forest"), seeds=(0, 1, 2))
-    (table,) = standings(cells)
+    results = benchmark_of(sets=("hapt",), methods=("dcdp", "forest"), seeds=(0, 1, 2))
+    (table,) = standings(results)
     for row in table.rows:
-        own = [cell for cell in cells if cell.method == row.method]
-        by_subject = {s: np.mean([cell.by_subject[s] for cell in own]) for s in own[0].by_subject}
+        own = [one for one in results if one.method == row.method]
+        by_subject = {s: np.mean([one.by_subject[s] for one in own]) for s in own[0].by_subject}
         values = np.array(list(by_subject.values()))
         assert row.by_subject == pytest.approx(by_subject)
         assert (row.seeds, row.n_folds) == ((0, 1, 2), 4)
         assert (row.mean, row.spread) == pytest.approx((values.mean(), values.std()))
         assert row.interval is not None
         assert row.interval[0] < row.mean < row.interval[1]
-        assert row.by_group == pytest.approx(np.mean([list(cell.by_fold.values()) for cell in own]))
-        means = [np.mean(list(cell.by_subject.values())) for cell in own]
+        assert row.by_group == pytest.approx(np.mean([list(one.by_fold.values()) for one in own]))
+        means = [np.mean(list(one.by_subject.values())) for one in own]
         assert row.seed_spread == pytest.approx(np.std(means, ddof=1))
 
 
@@ -50,7 +50,7 @@ def test_the_difference_is_that_of_the_means_paired_by_person_and_corrected(benc
 def test_partial_rows_come_last_and_are_compared_on_their_people(made_up, tmp_path):
     made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("mlp_mixer@ours", "dcdp"), seeds=(0,))
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "minirocket", n_folds=3))
-    (table,) = standings(read_cells(tmp_path))
+    (table,) = standings(read_method_results(tmp_path))
     assert [row.method for row in table.rows] == ["dcdp", "mlp_mixer@ours", "minirocket"]
     partial, base = table.rows[-1], table.rows[0]
     assert len(partial.by_subject) == partial.difference.n_pairs == 9
@@ -72,32 +72,32 @@ def test_eight_people_and_seven_comparisons_cannot_be_significant(made_up, tmp_p
     made_up.make_benchmark(tmp_path, sets=("dsads",), seeds=(0,))
     for name in ("x", "y"):
         made_up.write_cell(tmp_path, made_up.make_cell("dsads", "forest") | {"method": name})
-    (table,) = standings(read_cells(tmp_path))
+    (table,) = standings(read_method_results(tmp_path))
     assert "8 people and 7 comparisons: once corrected, no p can be below 0.055" in table.notes[-1]
     assert min(row.p_holm for row in table.rows if row.p_holm is not None) >= 7 * 2 / 2**8
 
 
 def test_one_person_has_no_interval_and_no_comparison(made_up, tmp_path):
     for method in ("dcdp", "forest"):
-        cell = made_up.make_cell("hapt", method)
-        cell["split"]["folds"] = [{"fold": "s01", "test": ["s01"], "validation": ["s02"], "train": ["s03"]}]
-        for figure in cell["test"].values():
+        one = made_up.make_cell("hapt", method)
+        one["split"]["folds"] = [{"fold": "s01", "test": ["s01"], "validation": ["s02"], "train": ["s03"]}]
+        for figure in one["test"].values():
             if "by_subject" in figure:
                 value = figure["by_subject"]["s01"]
                 figure |= {"by_subject": {"s01": value}, "by_fold": {"s01": value}, "mean": value}
-        made_up.write_cell(tmp_path, cell)
-    (table,) = standings(read_cells(tmp_path))
+        made_up.write_cell(tmp_path, one)
+    (table,) = standings(read_method_results(tmp_path))
     assert [(row.interval, row.difference, row.p_holm) for row in table.rows] == [(None, None, None)] * 2
 
 
 def test_a_missing_baseline_is_told_here_and_refused_everywhere(made_up, tmp_path):
     made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("forest", "dcdp"), seeds=(0,))
     made_up.make_benchmark(tmp_path, sets=("dsads",), methods=("forest",), seeds=(0,))
-    dsads, hapt = standings(read_cells(tmp_path))
+    dsads, hapt = standings(read_method_results(tmp_path))
     assert (dsads.baseline, hapt.baseline) == (None, "dcdp")
     assert dsads.notes == ("dcdp was not run here: nothing to compare with.",)
     with pytest.raises(ConfigError, match=r"baseline must be one of dcdp, forest: got 'dcpd'. Did you mean 'dcdp'"):
-        standings(read_cells(tmp_path), "dcpd")
+        standings(read_method_results(tmp_path), "dcpd")
     with pytest.raises(DataError, match="there must be a result"):
         standings([])
 
@@ -106,7 +106,7 @@ def test_ranks_are_over_the_methods_common_to_all_sets(made_up, tmp_path):
     made_up.make_benchmark(tmp_path, methods=("dcdp", "forest", "mlp_mixer@ours"), seeds=(0,))
     made_up.make_benchmark(tmp_path, sets=("dsads",), methods=("minirocket",), seeds=(0,))
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "mlp_mixer@ours", n_folds=2))
-    found = overall(standings(read_cells(tmp_path)))
+    found = overall(standings(read_method_results(tmp_path)))
     assert found.missing == {"minirocket": ("hapt", "uschad"), "mlp_mixer@ours": ("hapt",)}
     assert set(found.by_set.methods) == set(found.by_subject.methods) == {"dcdp", "forest"}
     assert (found.by_set.n_blocks, found.by_subject.n_blocks) == (3, 8 + 12 + 14)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dcdp.errors import ConfigError, MissingError, SplitError
-from dcdp.evaluation import Ranking, overall, read_cells, standings
+from dcdp.evaluation import Ranking, overall, read_method_results, standings
 from dcdp.reports.benchmark import draw_benchmark, write_benchmark_report
 from dcdp.reports.benchmark_plots import by_mean, looks_of
 from dcdp.reports.benchmark_ranks import draw_ranks
@@ -54,7 +54,7 @@ class Text(HTMLParser):
 
 def test_the_tables_hold_the_figures_of_the_standings(bench, page):
     rows = {(place, row[0]): row for place, row in enumerate(Text(page).rows) if row}
-    for table in standings(read_cells(bench)):
+    for table in standings(read_method_results(bench)):
         for own in table.rows:
             shown = [
                 row for row in rows.values() if row[0] == own.method and f"{own.mean:.3f} ± {own.spread:.3f}" in row[2]
@@ -71,7 +71,10 @@ def test_the_tables_hold_the_figures_of_the_standings(bench, page):
 
 def test_the_summary_counts_verdicts_as_the_baseline_sees_them(bench, page):
     verdicts = [
-        row.difference.verdict for table in standings(read_cells(bench)) for row in table.rows if row.difference
+        row.difference.verdict
+        for table in standings(read_method_results(bench))
+        for row in table.rows
+        if row.difference
     ]
     assert f"ahead {verdicts.count('behind')}<" in page
     assert f"tie {verdicts.count('tie')}<" in page
@@ -86,11 +89,11 @@ def test_the_page_needs_nothing_from_outside(page):
 
 
 def test_every_figure_is_there_once_and_well_formed(bench, page):
-    cells = read_cells(bench)
-    tables = standings(cells)
-    drawings = draw_benchmark(cells, tables, looks_of(by_mean(tables), "dcdp"))
-    assert set(drawings) == {"means", "ranks-sets", "ranks-people", "costs", "robustness"} | {
-        f"{kind}-{data}, arena" for kind in ("people", "activities") for data in ("dsads", "hapt")
+    results = read_method_results(bench)
+    tables = standings(results)
+    drawings = draw_benchmark(results, tables, looks_of(by_mean(tables), "dcdp"))
+    assert set(drawings) == {"means", "ranks-sets", "ranks-people", "costs"} | {
+        f"{kind}-{data}, arena" for kind in ("people", "activities", "robustness") for data in ("dsads", "hapt")
     }
     for drawing in drawings.values():
         ElementTree.fromstring(drawing.svg[drawing.svg.index("<svg") :])
@@ -100,11 +103,18 @@ def test_every_figure_is_there_once_and_well_formed(bench, page):
 
 
 def test_each_person_is_a_row_and_each_method_a_dot(bench, page):
-    for cell in read_cells(bench):
-        if cell.data == "hapt" and cell.method == "forest" and cell.seed == 0:
-            other = next(c for c in read_cells(bench) if (c.data, c.method, c.seed) == ("hapt", "forest", 1))
-            for person, value in cell.by_subject.items():
+    for one in read_method_results(bench):
+        if one.data == "hapt" and one.method == "forest" and one.seed == 0:
+            other = next(c for c in read_method_results(bench) if (c.data, c.method, c.seed) == ("hapt", "forest", 1))
+            for person, value in one.by_subject.items():
                 assert f"{person}: forest {(value + other.by_subject[person]) / 2:.3f}" in page
+
+
+def test_absent_sensors_are_a_table_of_what_is_left_and_lost(bench, page):
+    row = next(row for row in Text(page).rows if row[:1] == ["gyr"])
+    own = [one for one in read_method_results(bench) if (one.data, one.method) == ("dsads", "dcdp")]
+    left = sum(sum(one.by_subject.values()) / len(one.by_subject) for one in own) / 2 - 0.07
+    assert row[1] == f"{left:.3f} (\N{MINUS SIGN}0.070)"
 
 
 def test_same_files_give_the_same_bytes(bench, page, tmp_path):
@@ -114,10 +124,10 @@ def test_same_files_give_the_same_bytes(bench, page, tmp_path):
 
 def test_names_from_files_are_escaped(made_up, tmp_path):
     for method in ("dcdp", "<b>bold</b>"):
-        cell = made_up.make_cell("hapt", "dcdp") | {"method": method}
-        cell["labels"][0] = "<i>walking</i>"
-        cell["test"]["per_class_f1"]["<i>walking</i>"] = 0.5
-        (tmp_path / f"{len(method)}-s0.json").write_text(json.dumps(cell))
+        one = made_up.make_cell("hapt", "dcdp") | {"method": method}
+        one["labels"][0] = "<i>walking</i>"
+        one["test"]["per_class_f1"]["<i>walking</i>"] = 0.5
+        (tmp_path / f"{len(method)}-s0.json").write_text(json.dumps(one))
     text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
     assert "<b>bold" not in text
     assert "<i>" not in text
@@ -125,9 +135,9 @@ def test_names_from_files_are_escaped(made_up, tmp_path):
 
 
 def test_what_the_results_lack_is_left_out(made_up, tmp_path):
-    cell = made_up.make_cell("hapt", "forest", cost=False)
-    cell["training"] = {name: {"epochs": 0, "best_epoch": 0, "steps": 0} for name in cell["training"]}
-    path = made_up.write_cell(tmp_path, cell)
+    one = made_up.make_cell("hapt", "forest", cost=False)
+    one["training"] = {name: {"epochs": 0, "best_epoch": 0, "steps": 0} for name in one["training"]}
+    path = made_up.write_cell(tmp_path, one)
     text = write_benchmark_report([path], tmp_path / "x.html", made=DAY).read_text(encoding="utf-8")
     assert "Macro-F1 of forest" in text  # the baseline where dcdp was not run
     for section in ("ranks", "cost", "robustness", "training"):
@@ -155,15 +165,15 @@ def test_validation_curves_are_read_from_beside_a_run(made_up, tmp_path):
     (run / "result.json").write_text(json.dumps(made_up.make_cell("hapt", "dcdp")))
     text = write_benchmark_report([run], tmp_path / "x.html").read_text(encoding="utf-8")
     assert 'id="training"' in text
-    assert "dcdp: 2 folds" in text
+    assert "dcdp: mean of 2 trainings" in text
 
 
 def test_two_splits_of_one_set_are_two_tables(made_up, tmp_path):
     made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest"), seeds=(0,))
     for method in ("dcdp", "forest"):
-        cell = made_up.make_cell("hapt", method)
-        cell["split"]["name"] = "official"
-        made_up.write_cell(tmp_path, cell)
+        one = made_up.make_cell("hapt", method)
+        one["split"]["name"] = "official"
+        made_up.write_cell(tmp_path, one)
     text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
     assert "Table 1. hapt, arena" in text
     assert "Table 2. hapt, official" in text
@@ -193,7 +203,7 @@ def test_forty_methods_have_forty_looks():
 
 
 def test_the_rank_diagram_names_who_cannot_be_told_apart(bench):
-    ranks = overall(standings(read_cells(bench))).by_subject
+    ranks = overall(standings(read_method_results(bench))).by_subject
     assert isinstance(ranks, Ranking)
     drawing = draw_ranks("people", ranks, looks_of(ranks.methods, "dcdp"))
     assert f"critical difference {ranks.critical_difference:.2f}" in drawing.svg

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from dcdp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dcdp.evaluation import Cell, Overall, Ranking, Row, Standing
+    from dcdp.evaluation import MethodResult, Overall, Ranking, Row, Standing
 
 __all__ = ["compare"]
 
@@ -49,15 +49,15 @@ def compare(
         Accept results that tested some folds of the split only; they are compared on their people alone.
     """
     from dcdp.cli.summary import print_lines
-    from dcdp.evaluation import check_comparable, check_one_split, overall, standings, unique_cells
+    from dcdp.evaluation import check_comparable, check_one_split, overall, standings, unique_results
 
     if not results:
         raise ConfigError("there must be a result to compare", "none", "Give result files, run folders or a benchmark.")
-    cells = _read(results, split)
-    check_one_split(cells)
-    check_comparable(cells, partial=partial)
-    cells = unique_cells(cells)
-    tables = standings(cells, baseline)
+    found = _read(results, split)
+    check_one_split(found)
+    check_comparable(found, partial=partial)
+    found = unique_results(found)
+    tables = standings(found, baseline)
     ranks = overall(tables)
     if json:
         print_lines(_as_json(tables, ranks))
@@ -68,23 +68,23 @@ def compare(
     if html is not None:
         from dcdp.reports.benchmark import write_benchmark_report
 
-        page = write_benchmark_report(cells, html, baseline=baseline)
+        page = write_benchmark_report(found, html, baseline=baseline)
         if not json:
             print_lines(f"report  {page}")
 
 
-def _read(results: Sequence[str], split: str) -> list[Cell]:
-    from dcdp.evaluation import read_cells
+def _read(words: Sequence[str], split: str) -> list[MethodResult]:
+    from dcdp.evaluation import read_method_results
 
-    cells = []
-    for word in results:
+    found = []
+    for word in words:
         name, equals, path = word.partition("=")
         if not equals or Path(word).exists():
             name, path = "", word
-        cells += read_cells(Path(path), name)
-    chosen = [cell for cell in cells if split in ("", cell.split)]
+        found += read_method_results(Path(path), name)
+    chosen = [one for one in found if split in ("", one.split)]
     if not chosen:
-        there = ", ".join(sorted({cell.split for cell in cells}))
+        there = ", ".join(sorted({one.split for one in found}))
         raise ConfigError("--split must be that of a result", f"'{split}'", f"There are results of {there}.")
     return chosen
 
@@ -96,14 +96,14 @@ def _print_standing(table: Standing) -> None:
     n_people = max(len(row.by_subject) for row in table.rows)
     title = f"{table.data}, {table.split}: macro-F1 on {_counted(n_people, 'test person', 'test people')}, "
     title += _counted(table.n_folds, "fold", "folds")
-    print_table(columns, [_cells_of(row, table) for row in table.rows], title)
+    print_table(columns, [_row_cells(row, table) for row in table.rows], title)
     if table.published is not None:
         best = table.published
         print_lines(f"published best, by group: {_score(best.macro_f1, 4)} ({best.method}; {best.source})")
     print_lines(*table.notes, "")
 
 
-def _cells_of(row: Row, table: Standing) -> list[object]:
+def _row_cells(row: Row, table: Standing) -> list[object]:
     seeds = ", ".join(map(str, row.seeds)) + ("" if row.n_folds == table.n_folds else f" ({row.n_folds} folds)")
     scores = [f"{_score(row.mean)} ± {_score(row.spread)}", _interval(row.interval), _score(row.by_group)]
     if row.difference is None or row.p_holm is None:

@@ -18,9 +18,9 @@ from dcdp.evaluation.by_subject import (
     subject_macro_f1,
 )
 from dcdp.evaluation.calibration import fit_temperature, negative_log_likelihood
-from dcdp.evaluation.cells import Cell, find_results, read_cells, unique_cells
 from dcdp.evaluation.comparable import check_comparable, check_one_split
 from dcdp.evaluation.endurance import AbsenceVerdict, Endurance, absence_verdicts, endurance_of
+from dcdp.evaluation.method_results import MethodResult, find_results, read_method_results, unique_results
 from dcdp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
@@ -43,9 +43,9 @@ __all__ = [
     "FORMAT",
     "PUBLISHED",
     "AbsenceVerdict",
-    "Cell",
     "Comparison",
     "Endurance",
+    "MethodResult",
     "Overall",
     "Published",
     "Ranking",
@@ -83,7 +83,7 @@ __all__ = [
     "pool_folds",
     "pool_robustness",
     "rank_methods",
-    "read_cells",
+    "read_method_results",
     "read_result",
     "reliability_table",
     "retrieval",
@@ -95,7 +95,7 @@ __all__ = [
     "smallest_p",
     "standings",
     "subject_macro_f1",
-    "unique_cells",
+    "unique_results",
     "utilisation_gap",
     "weighted_f1",
     "write_result",

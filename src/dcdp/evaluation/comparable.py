@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dcdp.errors import SplitError
-from dcdp.evaluation.cells import Cell
+from dcdp.evaluation.method_results import MethodResult
 
 __all__ = ["check_comparable", "check_one_split"]
+
+Facts = Callable[[MethodResult], dict[str, Any]]
 
 _SAME_SPLIT = "results that are compared must come from the same split and windows"
 _APART = "Run both under the same conditions, or compare them apart."
@@ -17,37 +19,37 @@ _RENAME = "Leave one out, or give one another name: NAME=PATH."
 _ABSENT = object()
 
 
-def check_comparable(cells: Sequence[Cell], *, partial: bool = False) -> None:
-    """Check that cells of one data set and split share folds, people, windows and labels, and that no audit failed.
+def check_comparable(results: Sequence[MethodResult], *, partial: bool = False) -> None:
+    """Check that results of one data set and split share folds, people, windows and labels, and that no audit failed.
 
     Parameters
     ----------
-    cells
+    results
         Of any number of data sets and splits.
     partial
-        Accept cells that tested some folds of the split only; the folds that they share must still be the same.
+        Accept results that tested some folds of the split only; the folds that they share must still be the same.
 
     Raises
     ------
     SplitError
         Naming the first difference and the two files.
     """
-    first: dict[tuple[str, ...], Cell] = {}
-    for cell in cells:
-        _check_audit(cell)
-        place = (cell.data, cell.split)
-        _check_same(first.setdefault(place, cell), cell, _conditions, _SAME_SPLIT, _APART)
+    first: dict[tuple[str, ...], MethodResult] = {}
+    for one in results:
+        _check_audit(one)
+        place = (one.data, one.split)
+        _check_same(first.setdefault(place, one), one, _conditions, _SAME_SPLIT, _APART)
         if not partial:
-            _check_same(first[place], cell, _folds, _SAME_SPLIT, f"{_APART} Where folds are missing only: --partial.")
-        for name in _folds(cell):  # two partial cells need not meet in the first one's folds
-            other = first.setdefault((*place, "fold", name), cell)
-            _check_same(other, cell, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)
-        if not cell.is_peer:
-            other = first.setdefault((*place, "method", cell.method), cell)
-            _check_same(other, cell, _config, f"every seed of {cell.method} must have one configuration", _RENAME)
+            _check_same(first[place], one, _folds, _SAME_SPLIT, f"{_APART} Where folds are missing only: --partial.")
+        for name in _folds(one):  # two partial results need not meet in the first one's folds
+            other = first.setdefault((*place, "fold", name), one)
+            _check_same(other, one, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)
+        if not one.is_peer:
+            other = first.setdefault((*place, "method", one.method), one)
+            _check_same(other, one, _config, f"every seed of {one.method} must have one configuration", _RENAME)
 
 
-def check_one_split(cells: Iterable[Cell]) -> None:
+def check_one_split(results: Iterable[MethodResult]) -> None:
     """Check that the results of one data set come from one split.
 
     Raises
@@ -55,55 +57,55 @@ def check_one_split(cells: Iterable[Cell]) -> None:
     SplitError
         Naming the two splits and the two files.
     """
-    first: dict[str, Cell] = {}
-    for cell in cells:
-        other = first.setdefault(cell.data, cell)
-        if other.split != cell.split:
+    first: dict[str, MethodResult] = {}
+    for one in results:
+        other = first.setdefault(one.data, one)
+        if other.split != one.split:
             raise SplitError(
-                f"results of {cell.data} must come from one split",
-                f"'{other.split}' in '{other.path}', '{cell.split}' in '{cell.path}'",
+                f"results of {one.data} must come from one split",
+                f"'{other.split}' in '{other.path}', '{one.split}' in '{one.path}'",
                 "Choose one with --split, or compare them apart.",
             )
 
 
-def _check_audit(cell: Cell) -> None:
-    if cell.result["leak_audit"]["passed"] is not True:
+def _check_audit(one: MethodResult) -> None:
+    if one.result["leak_audit"]["passed"] is not True:
         raise SplitError(
             "a result must have passed its leak audit",
-            f"passed: false in '{cell.path}'",
+            f"passed: false in '{one.path}'",
             "Its scores cannot be trusted: mend the split and run it again.",
         )
 
 
-def _conditions(cell: Cell) -> dict[str, Any]:
-    result = cell.result
+def _conditions(one: MethodResult) -> dict[str, Any]:
+    result = one.result
     windows = result["config"].get("windows", {})
     return {"windows": windows, "labels": result["labels"], "null label": result["null_label"]}
 
 
-def _config(cell: Cell) -> dict[str, Any]:
-    return {"config": cell.result["config"]}
+def _config(one: MethodResult) -> dict[str, Any]:
+    return {"config": one.result["config"]}
 
 
-def _folds(cell: Cell) -> dict[str, Any]:
+def _folds(one: MethodResult) -> dict[str, Any]:
     """Return, by fold, who is in each part and was scored, and how many windows were tested."""
-    audits = cell.result["leak_audit"]["folds"]
+    audits = one.result["leak_audit"]["folds"]
     return {
         f"fold {fold['fold']}": {
             **{part: sorted(fold[part]) for part in ("test", "train", "validation")},
-            "scored": sorted(set(fold["test"]) & set(cell.by_subject)),
+            "scored": sorted(set(fold["test"]) & set(one.by_subject)),
             "sessions": fold.get("sessions"),
             "test windows": audits.get(fold["fold"], {}).get("n_windows", {}).get("test"),
         }
-        for fold in cell.result["split"]["folds"]
+        for fold in one.result["split"]["folds"]
     }
 
 
-def _fold(cell: Cell, name: str) -> dict[str, Any]:
-    return {name: _folds(cell)[name]}
+def _fold(one: MethodResult, name: str) -> dict[str, Any]:
+    return {name: _folds(one)[name]}
 
 
-def _check_same(one: Cell, other: Cell, facts: Callable[[Cell], dict[str, Any]], rule: str, remedy: str) -> None:
+def _check_same(one: MethodResult, other: MethodResult, facts: Facts, rule: str, remedy: str) -> None:
     found = None if one is other else _first_difference(facts(one), facts(other), "")
     if found is not None:
         where, here, there = found

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from dcdp.errors import DataError, unknown_name
-from dcdp.evaluation.cells import Cell
+from dcdp.evaluation.method_results import MethodResult
 from dcdp.evaluation.published import PUBLISHED, Published
 from dcdp.evaluation.ranking import Ranking, rank_methods
 from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, holm, smallest_p
@@ -102,38 +102,38 @@ class Overall:
     missing: Mapping[str, tuple[str, ...]]
 
 
-def standings(cells: Sequence[Cell], baseline: str = "dcdp") -> list[Standing]:
+def standings(results: Sequence[MethodResult], baseline: str = "dcdp") -> list[Standing]:
     """Return a table for each data set and split, in the order of their names.
 
     Parameters
     ----------
-    cells
-        Comparable (see `dcdp.evaluation.check_comparable`), each once (see `dcdp.evaluation.unique_cells`).
+    results
+        Comparable (see `dcdp.evaluation.check_comparable`), each once (see `dcdp.evaluation.unique_results`).
     baseline
         Method to compare the others with.
 
     Raises
     ------
     DataError
-        If there is no cell.
+        If there is no result.
     ConfigError
-        If no cell is of the baseline.
+        If no result is of the baseline.
 
     Notes
     -----
     Pairs are subjects: the seeds of each method are averaged by subject first, all that it has, since the seeds of two
     different methods have nothing in common that could be paired. Holm's family is the comparisons of one table.
     """
-    if not cells:
+    if not results:
         raise DataError("there must be a result to compare", "none", "Give result files, runs or a benchmark's folder.")
-    methods = sorted({cell.method for cell in cells})
+    methods = sorted({one.method for one in results})
     if baseline not in methods:
         raise unknown_name("baseline", baseline, methods)
 
-    def place(cell: Cell) -> tuple[str, str]:
-        return cell.data, cell.split
+    def place(one: MethodResult) -> tuple[str, str]:
+        return one.data, one.split
 
-    return [_standing(list(group), baseline) for _, group in groupby(sorted(cells, key=place), key=place)]
+    return [_standing(list(group), baseline) for _, group in groupby(sorted(results, key=place), key=place)]
 
 
 def overall(tables: Sequence[Standing]) -> Overall:
@@ -164,14 +164,14 @@ def _title(table: Standing, tables: Sequence[Standing]) -> str:
     return f"{table.data} {table.split}" if several else table.data
 
 
-def _standing(cells: list[Cell], baseline: str) -> Standing:
-    by_method: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        by_method[cell.method].append(cell)
+def _standing(results: list[MethodResult], baseline: str) -> Standing:
+    by_method: dict[str, list[MethodResult]] = defaultdict(list)
+    for one in results:
+        by_method[one.method].append(one)
     rows = [_row(method, own) for method, own in by_method.items()]
     rows = _compared(rows, baseline)
     n_folds = max(row.n_folds for row in rows)
-    data, split = cells[0].data, cells[0].split
+    data, split = results[0].data, results[0].split
     return Standing(
         data=data,
         split=split,
@@ -183,14 +183,14 @@ def _standing(cells: list[Cell], baseline: str) -> Standing:
     )
 
 
-def _row(method: str, cells: Sequence[Cell]) -> Row:
-    by_subject = _averaged([cell.by_subject for cell in cells])
-    by_fold = _averaged([cell.by_fold for cell in cells])
+def _row(method: str, results: Sequence[MethodResult]) -> Row:
+    by_subject = _averaged([one.by_subject for one in results])
+    by_fold = _averaged([one.by_fold for one in results])
     values = np.array(list(by_subject.values()))
-    by_seed = [float(np.mean(list(cell.by_subject.values()))) for cell in cells]
+    by_seed = [float(np.mean(list(one.by_subject.values()))) for one in results]
     return Row(
         method=method,
-        seeds=tuple(sorted(cell.seed for cell in cells)),
+        seeds=tuple(sorted(one.seed for one in results)),
         n_folds=len(by_fold),
         by_subject=by_subject,
         mean=float(values.mean()),

@@ -12,24 +12,27 @@ from typing import Any
 import numpy as np
 
 from dcdp.evaluation import (
-    Cell,
+    Endurance,
+    MethodResult,
     Standing,
     check_comparable,
+    endurance_of,
     overall,
-    read_cells,
+    read_method_results,
     standings,
-    unique_cells,
+    unique_results,
 )
 from dcdp.files import write_text
-from dcdp.reports.benchmark_curves import draw_robustness, draw_validation_by_method
+from dcdp.reports.benchmark_curves import draw_validation_by_method
 from dcdp.reports.benchmark_plots import Look, by_mean, draw_activities, draw_means, draw_people, looks_of, title_of
 from dcdp.reports.benchmark_ranks import COSTS, draw_costs, draw_ranks
 from dcdp.reports.ink import COLOURS, Drawing
 from dcdp.reports.page import flat_settings, render
+from dcdp.reports.robustness import draw_curves
 
 __all__ = ["draw_benchmark", "write_benchmark_report"]
 
-Results = Path | Iterable[Path] | Iterable[Cell]
+Results = Path | Iterable[Path] | Iterable[MethodResult]
 Key = tuple[str, str, str]
 
 
@@ -49,7 +52,7 @@ def write_benchmark_report(
     Parameters
     ----------
     results
-        Folder of a benchmark, result files and run folders, or cells that were read already.
+        Folder of a benchmark, result files and run folders, or results that were read already.
     out
         The page.
     baseline
@@ -75,30 +78,32 @@ def write_benchmark_report(
     StorageError
         If the disk is full or not writable.
     """
-    cells = _cells(results)
-    check_comparable(cells, partial=True)
-    cells = unique_cells(cells)
-    methods = sorted({cell.method for cell in cells})
+    read = _read(results)
+    check_comparable(read, partial=True)
+    read = unique_results(read)
+    methods = sorted({one.method for one in read})
     baseline = baseline or ("dcdp" if "dcdp" in methods or not methods else methods[0])
-    tables = standings(cells, baseline)
+    tables = standings(read, baseline)
     looks = looks_of(by_mean(tables), baseline)
-    drawings = draw_benchmark(cells, tables, looks)
-    context = _context(cells, tables, looks)
+    drawings = draw_benchmark(read, tables, looks)
+    context = _context(read, tables, looks)
     day = (made or datetime.date.today()).isoformat()
     write_text(Path(out), render("benchmark.html", drawings, {"title": title, "made": day, **context}))
     return Path(out)
 
 
-def _cells(results: Results) -> list[Cell]:
+def _read(results: Results) -> list[MethodResult]:
     if isinstance(results, str | Path):
-        return read_cells(Path(results))
-    found: list[Cell] = []
+        return read_method_results(Path(results))
+    found: list[MethodResult] = []
     for item in results:
-        found += [item] if isinstance(item, Cell) else read_cells(Path(item))
+        found += [item] if isinstance(item, MethodResult) else read_method_results(Path(item))
     return found
 
 
-def draw_benchmark(cells: Sequence[Cell], tables: Sequence[Standing], looks: Mapping[str, Look]) -> dict[str, Drawing]:
+def draw_benchmark(
+    results: Sequence[MethodResult], tables: Sequence[Standing], looks: Mapping[str, Look]
+) -> dict[str, Drawing]:
     """Draw every figure for which the results have the numbers."""
     ranks = overall(tables)
     drawings: dict[str, Drawing | None] = {"means": draw_means(tables, looks)}
@@ -106,61 +111,67 @@ def draw_benchmark(cells: Sequence[Cell], tables: Sequence[Standing], looks: Map
         drawings["ranks-sets"] = draw_ranks("sets", ranks.by_set, looks)
         drawings["ranks-people"] = draw_ranks("people", ranks.by_subject, looks)
     for table in tables:
-        here = [cell for cell in cells if (cell.data, cell.split) == (table.data, table.split)]
+        here = _here(results, table)
         drawings[f"people-{title_of(table)}"] = draw_people(table, looks)
         drawings[f"activities-{title_of(table)}"] = draw_activities(table, here[0].result["labels"], _f1(here))
-    drawings["costs"] = draw_costs(tables, _costs(cells), looks)
-    drawings["robustness"] = draw_robustness(cells, looks)
-    drawings["validation"] = draw_validation_by_method(cells, looks)
+        drawings[f"robustness-{title_of(table)}"] = draw_curves(
+            f"{table.data}-{table.split}", _endured(here, looks), looks
+        )
+    drawings["costs"] = draw_costs(tables, _costs(results), looks)
+    drawings["validation"] = draw_validation_by_method(results, looks)
     return {name: drawing for name, drawing in drawings.items() if drawing is not None}
 
 
-def _f1(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+def _f1(results: Sequence[MethodResult]) -> dict[str, dict[str, float]]:
     """Return method -> activity -> F1, mean over seeds; an activity that nobody did or guessed is left out."""
     found: dict[str, dict[str, list[float]]] = {}
-    for cell in cells:
-        own = found.setdefault(cell.method, {})
-        for label, value in cell.test.get("per_class_f1", {}).items():
+    for one in results:
+        own = found.setdefault(one.method, {})
+        for label, value in one.test.get("per_class_f1", {}).items():
             if value is not None:
                 own.setdefault(label, []).append(value)
     return {method: {label: float(np.mean(values)) for label, values in own.items()} for method, own in found.items()}
 
 
-def _costs(cells: Sequence[Cell]) -> dict[Key, dict[str, float]]:
+def _costs(results: Sequence[MethodResult]) -> dict[Key, dict[str, float]]:
     """Return the cost of each method on each data set and split, median over seeds."""
     found: dict[Key, dict[str, list[float]]] = {}
-    for cell in cells:
-        own = found.setdefault((cell.data, cell.split, cell.method), {})
-        for name, value in cell.cost.items():
+    for one in results:
+        own = found.setdefault((one.data, one.split, one.method), {})
+        for name, value in one.cost.items():
             own.setdefault(name, []).append(value)
     return {key: {name: float(np.median(values)) for name, values in own.items()} for key, own in found.items()}
 
 
-def _context(cells: Sequence[Cell], tables: Sequence[Standing], looks: Mapping[str, Look]) -> dict[str, Any]:
+def _context(results: Sequence[MethodResult], tables: Sequence[Standing], looks: Mapping[str, Look]) -> dict[str, Any]:
     baseline = next(iter(looks))
-    ranks, costs = overall(tables), _costs(cells)
+    ranks, costs = overall(tables), _costs(results)
     return {
         "baseline": baseline,
         "methods": list(looks),
         "colours": {method: _variable(look.colour) for method, look in looks.items()},
         "tables": [(title_of(table), table, _summary(table)) for table in tables],
         "n_people": sum(max(len(row.by_subject) for row in table.rows) for table in tables),
-        "n_results": len(cells),
-        "seeds": sorted({cell.seed for cell in cells}),
+        "n_results": len(results),
+        "seeds": sorted({one.seed for one in results}),
         "verdicts": _verdicts(tables),
         "ranks": ranks,
         "costs": [(title_of(table), [(row.method, costs[table.data, table.split, row.method]) for row in table.rows])
                   for table in tables],
         "cost_names": [name for name in ("bytes", *COSTS) if any(name in own for own in costs.values())],
         "cost_titles": {"bytes": "bytes", **COSTS},
-        "made_by": [(title_of(table), _made_by(_here(cells, table), baseline)) for table in tables],
-        "versions": _told(cells, "versions"),
-        "machines": _told(cells, "machine"),
+        "endured": [
+            (title_of(table), endured, _absent(endured))
+            for table in tables if (endured := _endured(_here(results, table), looks))
+        ],
+        "made_by": [(title_of(table), _made_by(_here(results, table), baseline)) for table in tables],
+        "versions": _told(results, "versions"),
+        "machines": _told(results, "machine"),
     }  # fmt: skip
 
 
-def _here(cells: Sequence[Cell], table: Standing) -> list[Cell]:
-    return [cell for cell in cells if (cell.data, cell.split) == (table.data, table.split)]
+def _here(results: Sequence[MethodResult], table: Standing) -> list[MethodResult]:
+    return [one for one in results if (one.data, one.split) == (table.data, table.split)]
 
 
 def _variable(colour: str) -> str:
@@ -182,36 +193,54 @@ def _verdicts(tables: Sequence[Standing]) -> dict[str, int]:
     return {word: told[word] for word in seen.values()}
 
 
-def _made_by(cells: Sequence[Cell], baseline: str) -> dict[str, Any]:
+def _endured(results: Sequence[MethodResult], looks: Mapping[str, Look]) -> list[Endurance]:
+    """Return what each method keeps when its sensors are disturbed, in the order of the looks."""
+    own = [dict(one.result) | {"method": one.method} for one in results if not one.is_peer]
+    found = {one.method: one for one in endurance_of(own)}
+    return [found[method] for method in looks if method in found]
+
+
+def _absent(methods: Sequence[Endurance]) -> list[tuple[str, list[tuple[float, float] | None]]]:
+    """Return a row for each absent modality and placement: its name, and what each method keeps and loses."""
+    kinds = ("absent_modality", "absent_placement")
+    names = dict.fromkeys((kind, name) for kind in kinds for one in methods for name in one.points.get(kind, {}))
+    return [
+        (name, [(one.mean(kind, name), one.loss(kind, name)) if name in one.points.get(kind, {}) else None
+                for one in methods])
+        for kind, name in names
+    ]  # fmt: skip
+
+
+def _made_by(results: Sequence[MethodResult], baseline: str) -> dict[str, Any]:
     """Return how the methods of a table were run: the baseline's settings, and where another's differ."""
-    root = Path(os.path.commonpath([cell.path.parent for cell in cells]))
-    own = {cell.method: cell for cell in reversed(cells) if not cell.is_peer}
-    first = own.get(baseline) or next(iter(own.values()), cells[0])
+    root = Path(os.path.commonpath([one.path.parent for one in results]))
+    own = {one.method: one for one in reversed(results) if not one.is_peer}
+    first = own.get(baseline) or next(iter(own.values()), results[0])
     settings = dict(flat_settings(first.result["config"]))
     rows = []
-    for method in sorted({cell.method for cell in cells}, key=lambda name: (name != first.method, name)):
-        mine = [cell for cell in cells if cell.method == method]
+    for method in sorted({one.method for one in results}, key=lambda name: (name != first.method, name)):
+        mine = [one for one in results if one.method == method]
         changed = _changed(settings, own[method]) if method in own else None
         rows.append({
             "method": method,
-            "seeds": sorted(cell.seed for cell in mine),
-            "files": sorted({cell.path.relative_to(root).as_posix() for cell in mine}),
+            "seeds": sorted(one.seed for one in mine),
+            "files": sorted({one.path.relative_to(root).as_posix() for one in mine}),
             "changed": changed,
         })  # fmt: skip
     folds = [fold["fold"] for fold in first.result["split"]["folds"]]
     return {"first": first.method, "settings": list(settings.items()), "rows": rows, "folds": folds}
 
 
-def _changed(settings: Mapping[str, str], cell: Cell) -> list[tuple[str, str]]:
-    other = dict(flat_settings(cell.result["config"]))
+def _changed(settings: Mapping[str, str], one: MethodResult) -> list[tuple[str, str]]:
+    other = dict(flat_settings(one.result["config"]))
     names = dict.fromkeys([*settings, *other])
     return [(name, other.get(name, "none")) for name in names if settings.get(name) != other.get(name)]
 
 
-def _told(cells: Sequence[Cell], key: str) -> list[tuple[str, str]]:
+def _told(results: Sequence[MethodResult], key: str) -> list[tuple[str, str]]:
     """Return each fact with every value that the results give it: "2.13.0 (12), 2.12.1 (3)" where they differ."""
     facts: dict[str, Counter[str]] = {}
-    for result in {id(cell.result): cell.result for cell in cells}.values():
+    for result in {id(one.result): one.result for one in results}.values():
         for name, value in flat_settings(result[key]):
             facts.setdefault(name, Counter())[value] += 1
     return [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["COSTS", "draw_costs", "draw_ranks"]
 
 COSTS = {
-    "train_seconds": "training of all folds [s]",
+    "train_seconds": "training of a fold [s]",
     "parameters": "parameters",
     "latency_ms": "one window [ms]",
     "windows_per_s": "windows predicted a second",

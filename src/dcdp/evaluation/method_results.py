@@ -1,4 +1,4 @@
-"""Read result files as cells of a benchmark: what one method scored on one data set, split and seed."""
+"""Read what each method scored on one data set, split and seed, from result files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from dcdp.errors import DataError, MissingError
 from dcdp.evaluation.results import read_result
 
-__all__ = ["Cell", "find_results", "read_cells", "unique_cells"]
+__all__ = ["MethodResult", "find_results", "read_method_results", "unique_results"]
 
-_CELL_FILE = re.compile(r"(result|(.+-)?s\d+)\.json")
+_RESULT_FILE = re.compile(r"(result|(.+-)?s\d+)\.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MethodResult:
     """One method's scores on one data set, split and seed.
 
     Attributes
@@ -29,8 +29,9 @@ class Cell:
     test
         Every figure of the method, as under ``test`` in the result.
     cost
-        Whatever of these is known: ``parameters``, ``bytes``, ``train_seconds``, ``train_windows_per_s``,
-        ``windows_per_s`` (of prediction), ``latency_ms`` (of one window).
+        Whatever of these is known: ``parameters``, ``bytes``, ``train_seconds`` (mean over folds; of a peer trained
+        beside another with its prediction), ``train_windows_per_s``, ``windows_per_s`` (of prediction),
+        ``latency_ms`` (of one window).
     is_peer
         Whether it was trained beside the result's own method, so that the result's ``config`` is not its own.
     path, result
@@ -67,7 +68,7 @@ def find_results(path: Path) -> list[Path]:
         raise MissingError("a result must exist", f"no file or folder '{path}'", "Give a result, a run or a folder.")
     if (path / "result.json").is_file():
         return [path / "result.json"]
-    found = sorted(file for file in path.rglob("*.json") if _CELL_FILE.fullmatch(file.name))
+    found = sorted(file for file in path.rglob("*.json") if _RESULT_FILE.fullmatch(file.name))
     if not found:
         raise MissingError(
             "a folder must hold results", f"no result.json and no s0.json under '{path}'", "Finish a run first."
@@ -75,8 +76,8 @@ def find_results(path: Path) -> list[Path]:
     return found
 
 
-def read_cells(path: Path, name: str = "") -> list[Cell]:
-    """Read the cells of every result at a path; a result with peers gives a cell for each of them too.
+def read_method_results(path: Path, name: str = "") -> list[MethodResult]:
+    """Read the results at a path; one with peers inside gives a result for each of them too.
 
     Parameters
     ----------
@@ -92,55 +93,55 @@ def read_cells(path: Path, name: str = "") -> list[Cell]:
     FormatError
         If a file is not a result.
     """
-    return [cell for file in find_results(path) for cell in _cells_of(file, read_result(file), name)]
+    return [one for file in find_results(path) for one in _of_file(file, read_result(file), name)]
 
 
-def unique_cells(cells: Iterable[Cell]) -> list[Cell]:
-    """Drop cells that say the same again: a file given twice, or a peer of two runs under one seed.
+def unique_results(results: Iterable[MethodResult]) -> list[MethodResult]:
+    """Drop results that say the same again: a file given twice, or a peer of two runs under one seed.
 
     Raises
     ------
     DataError
         If two results of one data set, split, method and seed have different scores.
     """
-    kept: dict[tuple[str, str, str, int], Cell] = {}
-    for cell in cells:
-        first = kept.setdefault((cell.data, cell.split, cell.method, cell.seed), cell)
-        if first.by_subject != cell.by_subject:
+    kept: dict[tuple[str, str, str, int], MethodResult] = {}
+    for one in results:
+        first = kept.setdefault((one.data, one.split, one.method, one.seed), one)
+        if first.by_subject != one.by_subject:
             raise DataError(
                 "a method must have one result for each seed",
-                f"two of {cell.method}, seed {cell.seed}, on {cell.data}: '{first.path}' and '{cell.path}'",
+                f"two of {one.method}, seed {one.seed}, on {one.data}: '{first.path}' and '{one.path}'",
                 "Leave one out, or give one another name: NAME=PATH.",
             )
-        if len(cell.cost) > len(first.cost):
-            kept[cell.data, cell.split, cell.method, cell.seed] = replace(first, cost=cell.cost)
+        if len(one.cost) > len(first.cost):
+            kept[one.data, one.split, one.method, one.seed] = replace(first, cost=one.cost)
     return list(kept.values())
 
 
-def _cells_of(path: Path, result: Mapping[str, Any], name: str) -> Iterator[Cell]:
+def _of_file(path: Path, result: Mapping[str, Any], name: str) -> Iterator[MethodResult]:
     own, split, seed = name or result["method"], result["split"]["name"], result["seed"]
     tests = {own: result["test"]} | {peer: test for peer, test in result.get("peers", {}).items() if peer != own}
     for method, test in tests.items():
         figure, is_peer = test["macro_f1"], method != own
-        cost = _cost_of_peer(test) if is_peer else _cost(result)
+        cost = _cost_of_peer(test, len(result["split"]["folds"])) if is_peer else _cost(result)
         scores = figure["by_subject"], figure["by_fold"], test
-        yield Cell(result["data"], split, method, seed, *scores, cost, is_peer, path, result)
+        yield MethodResult(result["data"], split, method, seed, *scores, cost, is_peer, path, result)
 
 
 def _cost(result: Mapping[str, Any]) -> dict[str, float]:
     told = result.get("cost") or {}
     folds = list(result["training"].values())
     found = {
-        "train_seconds": result["seconds"].get("train"),
+        "train_seconds": result["seconds"].get("train", 0.0) / len(result["split"]["folds"]),
         "parameters": max((fold.get("parameters", 0) for fold in folds), default=0),
         "train_windows_per_s": sum(fold.get("windows_per_s", 0.0) for fold in folds) / max(len(folds), 1),
     } | told
     return _positive(found)
 
 
-def _cost_of_peer(test: Mapping[str, Any]) -> dict[str, float]:
-    names = {"seconds": "train_seconds", "parameters": "parameters", "windows_per_s": "windows_per_s"}
-    return _positive({name: test.get(key) for key, name in names.items()})
+def _cost_of_peer(test: Mapping[str, Any], n_folds: int) -> dict[str, float]:
+    known = {name: test.get(name) for name in ("parameters", "windows_per_s")}
+    return _positive({"train_seconds": test["seconds"] / n_folds} | known)
 
 
 def _positive(values: Mapping[str, Any]) -> dict[str, float]:
