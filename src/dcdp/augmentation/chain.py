@@ -14,6 +14,7 @@ from dcdp.augmentation.dropout import silence
 from dcdp.augmentation.mixing import mix_subjects
 from dcdp.augmentation.noise import add_noise, scale
 from dcdp.augmentation.rotation import turn_vectors
+from dcdp.augmentation.vigour import vary_vigour
 from dcdp.augmentation.warp import warp_magnitude, warp_time
 from dcdp.batches import Batch
 from dcdp.errors import ConfigError
@@ -57,6 +58,8 @@ def augment(
         if subject is None:
             raise ConfigError("mixing needs the subjects", "none", "Pass subject, or set augment.mixing=0.")
         batch = mix_subjects(batch, layouts, subject, config.mixing)
+    if config.vigour > 0:
+        batch = _with(batch, vary_vigour(batch.inputs, layouts, config.vigour))
     if config.rotation_deg > 0 or config.flip > 0:
         batch = _with(batch, turn_vectors(batch.inputs, layouts, config.rotation_deg, config.flip))
     if config.gain > 0:

@@ -23,6 +23,8 @@ class AugmentConfig:
         all vectors (acc, gyr, mag) of one placement.
     gain
         Standard deviation of a sensor's relative gain error.
+    vigour
+        Standard deviation of the logarithm of a factor on the movement about each channel's mean, one a window.
     flip
         Probability that a placement is worn turned by 180 degrees about one of its three axes.
     jitter
@@ -45,6 +47,7 @@ class AugmentConfig:
 
     rotation_deg: float = 10.0
     gain: float = 0.0
+    vigour: float = 0.0
     flip: float = 0.0
     jitter: float = 0.0
     jitter_mps2: float = 0.0
