@@ -28,6 +28,7 @@ from dcdp.cli import (
     info,
     predict,
     report,
+    robustness,
     train,
     tune,
 )
@@ -51,6 +52,7 @@ _app.command(evaluate.evaluate)
 _app.command(compare.compare)
 _app.command(benchmark.benchmark)
 _app.command(ablate.ablate)
+_app.command(robustness.robustness)
 _app.command(tune.tune)
 _app.command(predict.predict)
 _app.command(report.report)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dcdp.config import RunConfig
 from dcdp.errors import ConfigError, StorageError
-from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
+from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
 from dcdp.experiments.fold_job import DONE
 from dcdp.experiments.grid import Cell
 from dcdp.files import atomic_path, storage_errors, write_text
@@ -40,7 +40,8 @@ def fold_folder(out: Path, cell: Cell, fold: str) -> Path:
 def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[str, Any]]:
     """Read what the finished folds of an unfinished cell gave, by fold."""
     files = {split.fold: fold_folder(out, cell, split.fold) / DONE for split in folds}
-    return {fold: json.loads(file.read_text(encoding="utf-8")) for fold, file in files.items() if file.is_file()}
+    done = {fold: json.loads(file.read_text(encoding="utf-8")) for fold, file in files.items() if file.is_file()}
+    return {fold: found for fold, found in done.items() if not cell.robustness or "robustness" in found}
 
 
 def n_folds_done(out: Path, cell: Cell) -> int:
@@ -68,6 +69,8 @@ def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
     }  # fmt: skip
     found = {key: result.get(key) for key in wanted}
     different = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    if cell.robustness and "robustness" not in result:
+        different.append("no robustness")
     _require_same(path, different or _differences(result["config"], cell.config))
     return result
 
@@ -147,10 +150,16 @@ def _joined(cell: Cell, splits: Sequence[Split], folds: Mapping[str, Mapping[str
         "null_label": first["null_label"],
         "branches": first["branches"],
         "test": test,
-        "validation": {name: fold["validation"] for name, fold in folds.items()},
+        "validation": {name: fold["validation"] for name, fold in folds.items() if fold["validation"]},
         "training": {name: fold["training"] for name, fold in folds.items()},
         "cost": _cost([fold["cost"] for fold in folds.values()]),
-    }
+    } | _robustness(folds, test["macro_f1"]["by_subject"])
+
+
+def _robustness(folds: Mapping[str, Mapping[str, Any]], clean: Mapping[str, float]) -> dict[str, Any]:
+    """Return the block of sensors absent and failing, where every fold was scored so."""
+    scored = {name: fold["robustness"] for name, fold in folds.items() if "robustness" in fold}
+    return {"robustness": pool_robustness(scored, clean)} if len(scored) == len(folds) else {}
 
 
 def _cost(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dcdp.experiments.feature_table import FeatureTable
 from dcdp.experiments.fold import FoldRequest, Report, audit_fold
 from dcdp.experiments.grid import Cell
 from dcdp.experiments.methods import FittedMethod, fit_method, score_method
+from dcdp.experiments.robustness import score_robustness, training_spread
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import atomic_path, write_text
 from dcdp.models.network import BranchLayout
@@ -99,6 +100,7 @@ def run_job(job: FoldJob, report: Report | None = None) -> dict[str, Any]:
     fitted = _fit(job, request, report)
     fitted_at = time.perf_counter()
     scores, probability = score_method(fitted, request)
+    robustness = _robustness(job, fitted, request, report)
     labels = request.windows.label_set
     result = {
         "scores": scores,
@@ -111,12 +113,24 @@ def run_job(job: FoldJob, report: Report | None = None) -> dict[str, Any]:
         "branches": [layout.branch.name for layout in fitted.layouts],
         "labels": list(labels.names),
         "null_label": labels.null_label,
-    }
+    } | robustness
     _save(job, fitted, request.part("test"), probability)
     write_text(job.folder / DONE, json.dumps(result))
     for checkpoint in job.folder.rglob("checkpoint.safetensors"):  # nothing is left to go on with
         checkpoint.unlink()
     return result
+
+
+def _robustness(
+    job: FoldJob, fitted: FittedMethod, request: FoldRequest, report: Report | None
+) -> dict[str, Any]:
+    """Score the fitted method with sensors absent and failing, if the cell asks for it."""
+    if not job.cell.robustness:
+        return {}
+    store, spread = request.source.store, training_spread(request.source.store, request.part("train"))
+    gap_s = job.cell.config.windows.gap_s
+    found = score_robustness(fitted.predict, store, request.part("test"), spread, gap_s=gap_s, progress=report)
+    return {"robustness": found}
 
 
 def _fit(job: FoldJob, request: FoldRequest, report: Report | None) -> FittedMethod:

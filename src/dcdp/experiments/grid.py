@@ -40,6 +40,8 @@ class Cell:
         What is trained, and the seed of everything that is drawn.
     config
         The resolved configuration.
+    robustness
+        Whether every fold is also scored with sensors absent and failing.
     """
 
     data: str
@@ -49,6 +51,7 @@ class Cell:
     seed: int
     config: RunConfig
     folds: str | None = None
+    robustness: bool = False
 
     @property
     def name(self) -> str:
@@ -81,6 +84,7 @@ class _Block:
     split: str = "arena"
     seeds: tuple[int, ...] = (0,)
     folds: str | None = None
+    robustness: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,8 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
     Parameters
     ----------
     mapping
-        ``cells``: tables with ``data``, ``methods``, and perhaps ``split``, ``seeds``, ``folds``; ``methods``: name ->
-        ``base`` and ``set``; ``settings``: ``set``; ``out``.
+        ``cells``: tables with ``data``, ``methods``, and perhaps ``split``, ``seeds``, ``folds``, ``robustness``;
+        ``methods``: name -> ``base`` and ``set``; ``settings``: ``set``; ``out``.
     name
         Results go to ``runs/NAME`` where no ``out`` is given.
 
@@ -146,10 +150,11 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
     cells: dict[str, Cell] = {}
     for block in file.cells:
         for cell in _cells(block, variants, file.settings.set):
-            if cells.setdefault(cell.name, cell).folds != cell.folds:
+            known = cells.setdefault(cell.name, cell)
+            if (known.folds, known.robustness) != (cell.folds, cell.robustness):
                 raise ConfigError(
-                    "a cell must be asked for with the same folds everywhere", f"'{cell.name}' with others",
-                    "Give one list of folds, or another out folder.",
+                    "a cell must be asked for with the same folds and robustness everywhere",
+                    f"'{cell.name}' with others", "Give one list of folds, or another out folder.",
                 )  # fmt: skip
     if not cells:
         raise ConfigError("a grid must have a cell", "none", "Add a [[cells]] table with data and methods.")
@@ -194,7 +199,10 @@ def _cells(block: _Block, variants: dict[str, Method], settings: tuple[str, ...]
     names = {data: _data_name(data, split) for data in block.data}
     methods = [named_method(name, variants) for name in block.methods]
     return [
-        Cell(data, names[data], split, method, seed, method_config(method, names[data], settings), block.folds)
+        Cell(
+            data, names[data], split, method, seed, method_config(method, names[data], settings), block.folds,
+            block.robustness,
+        )
         for data in block.data
         for method in methods
         for seed in block.seeds

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dcdp.batches import Batches
-from dcdp.bundle import Bundle
 from dcdp.data.corrupted import CorruptedStore
 from dcdp.data.store import Store
-from dcdp.evaluation import FORMAT, macro_f1_by_subject, pool_robustness, score_robustness_point
+from dcdp.evaluation import score_robustness_point
 from dcdp.experiments.fold import Report
-from dcdp.experiments.run import open_run
-from dcdp.inference import infer
 from dcdp.records import SignalSpec, Windows
 from dcdp.signals.corruptions import CORRUPTIONS, get_corruption
 
-__all__ = ["absences", "robustness_of_run", "score_robustness", "training_spread"]
+__all__ = ["Predict", "Spread", "absences", "score_robustness", "training_spread"]
 
 N_SPREAD = 2048
 """Windows from which the training spread of a channel is computed."""
@@ -123,77 +117,6 @@ def training_spread(store: Store, train: Windows) -> Spread:
         values = gathered[signal.name][here].astype(np.float64)
         spread[signal.name] = values.std((0, 1)) if here.any() else np.zeros(len(signal.channels))
     return spread
-
-
-def robustness_of_run(
-    run: Path,
-    data_dir: Path | None = None,
-    cache: Path | None = None,
-    *,
-    corruptions: Sequence[str] = tuple(CORRUPTIONS),
-    device: str = "cpu",
-    progress: Report | None = None,
-) -> dict[str, Any]:
-    """Score the stored models of a run under absent and failing sensors; nothing is trained, nothing is written.
-
-    Parameters
-    ----------
-    run, data_dir, cache
-        Run folder, the original files, and the folder of parsed recordings.
-    corruptions, progress
-        As of `score_robustness`.
-    device
-        ``cpu`` or ``cuda``.
-
-    Returns
-    -------
-    dict
-        What ``robustness.json`` holds; see docs/robustness.md.
-
-    Raises
-    ------
-    DcdpError
-        If the run, its data or a corruption do not exist or do not fit.
-    """
-    for name in corruptions:
-        get_corruption(name)
-    opened = open_run(run, data_dir, cache, progress)
-    clean: dict[str, float] = {}
-    folds = {}
-    for number, fold in enumerate(opened.folds, 1):
-        bundle, parts, store = opened.bundle(fold), fold.parts(opened.windows), opened.source.store
-        test, predict = opened.windows.take(parts["test"]), _predictor(bundle, device)
-        clean |= macro_f1_by_subject(test.label, predict(store, test), test.subject)
-        folds[fold.fold] = score_robustness(
-            predict, store, test, training_spread(store, opened.windows.take(parts["train"])),
-            corruptions=corruptions, gap_s=bundle.windows.gap_s,
-            progress=_numbered(progress, f"fold {number} of {len(opened.folds)}"),
-        )  # fmt: skip
-    told = ("data", "method", "seed", "split", "leak_audit", "versions", "machine")
-    return {
-        "format": FORMAT,
-        **{key: opened.result[key] for key in told},
-        "test": {"macro_f1": {"mean": float(np.mean(list(clean.values()))), "by_subject": clean}},
-        "robustness": pool_robustness(folds, clean),
-    }
-
-
-def _numbered(progress: Report | None, fold: str) -> Report | None:
-    if progress is None:
-        return None
-    return lambda done, total, text: progress(done, total, f"{fold}, {text}")
-
-
-def _predictor(bundle: Bundle, device: str) -> Predict:
-    network = bundle.network.to(device)
-
-    def predict(store: Store, windows: Windows) -> NDArray[np.float32]:
-        batches = Batches(store, windows, bundle.layouts, torch.device(device))
-        probability = infer(network, batches).probability(bundle.temperature)
-        probability[~batches.present.any(1)] = 1 / probability.shape[1]
-        return probability
-
-    return predict
 
 
 def _points(
