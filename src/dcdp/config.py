@@ -37,9 +37,10 @@ class RunConfig:
         rule = self.modulation.rule
         if rule in _NEED_BRANCH_LOSS and not self.objective.branch:
             raise ConfigError(f"modulation.rule='{rule}' needs objective.branch above 0", 0, "Set objective.branch=1.")
-        if rule == "g_blending" and self.training.refit:
-            raise ConfigError("modulation.rule='g_blending' needs validation subjects", "training.refit=true",
-                              "Set training.refit=false.")
+        if rule == "g_blending" and (self.training.refit or not self.training.early_stopping):
+            raise ConfigError("modulation.rule='g_blending' needs validation subjects",
+                              "training that leaves none (training.refit or no early_stopping)",
+                              "Set training.refit=false and training.early_stopping=true.")
         if rule == "mmpareto" and self.training.compile:
             raise ConfigError("modulation.rule='mmpareto' takes two backward passes", "training.compile=true",
                               "Set training.compile=false: a compiled network allows one.")

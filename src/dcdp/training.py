@@ -40,9 +40,9 @@ class TrainingConfig:
 
     Attributes
     ----------
-    epochs, max_steps
-        Most passes over the training windows, and most steps: a large set is passed over less often. The learning
-        rate's schedule spans what comes out.
+    epochs, max_steps, steps_per_subject
+        Most passes over the training windows, most steps, and most steps for each person to learn from (0: any number).
+        The learning rate's schedule spans what comes out.
     patience
         Epochs without a better validation score before training stops.
     batch_size
@@ -63,12 +63,21 @@ class TrainingConfig:
         Compile the network with torch.compile.
     normaliser_windows
         Training windows that the normalisers are fitted on, drawn at random.
+    early_stopping
+        Keep the epoch that is best on the validation subjects and stop ``patience`` after it. Otherwise the validation
+        subjects are trained on as well, to the end of the schedule, and nothing is validated.
     refit
         After early stopping has found the number of epochs, train again on training and validation subjects together.
+
+    Notes
+    -----
+    With few people a network soon goes on to learn who moves instead of what they do: on validation people the best
+    length grows with the number of people, not of windows (docs/findings.md). Hence ``steps_per_subject``.
     """
 
     epochs: int = 20
     max_steps: int = 1500
+    steps_per_subject: int = 60
     patience: int = 8
     batch_size: int = 128
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -81,6 +90,7 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     normaliser_windows: int = 6000
+    early_stopping: bool = True
     refit: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +100,12 @@ class TrainingConfig:
         for name in ("warmup", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be in [0, 1)", getattr(self, name), "Give a share.")
+        if self.steps_per_subject < 0:
+            raise ConfigError("training.steps_per_subject must not be negative", self.steps_per_subject,
+                              "0 is no limit.")
+        if self.refit and not self.early_stopping:
+            raise ConfigError("training.refit repeats what early stopping found", "training.early_stopping=false",
+                              "Set one of them: without early stopping all people are trained on at once.")
         if not self.learning_rate > 0:
             raise ConfigError("training.learning_rate must be positive", self.learning_rate, "Try 0.002.")
 
@@ -169,7 +185,7 @@ def fit(
     loop = _Loop(network, train, config, modulation, seed, folder)
     state = loop.begin(resume, run)
     steps_per_epoch = max(1, len(train) // config.batch_size)
-    epochs = max(1, min(config.epochs, round(config.max_steps / steps_per_epoch)))
+    epochs = max(1, min(config.epochs, round(_most_steps(config, train) / steps_per_epoch)))
     total_steps = epochs * steps_per_epoch
     last_epoch = min(epochs, stop_epoch or epochs)
     called = torch.compile(network) if config.compile else network
@@ -320,6 +336,12 @@ def _forward(
     """Run the network in the precision asked for."""
     with torch.autocast(batch.present.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         return network(batch.inputs, batch.present, **options)
+
+
+def _most_steps(config: TrainingConfig, train: Batches) -> int:
+    if not config.steps_per_subject:
+        return config.max_steps
+    return min(config.max_steps, config.steps_per_subject * len(np.unique(train.windows.subject)))
 
 
 def _order(n: int, size: int, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:

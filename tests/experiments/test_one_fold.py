@@ -12,6 +12,7 @@ import torch
 from dcdp.batches import Batches
 from dcdp.data.store import memory_store
 from dcdp.errors import ConfigError, DataError, SplitError
+from dcdp.evaluation import UNMEASURED_TEMPERATURE
 from dcdp.experiments.fold import FoldRequest, audit_fold, run_fold, train_fold
 from dcdp.experiments.peers import score_peer, window_features
 from dcdp.experiments.source import DataSource, load
@@ -177,3 +178,12 @@ def test_a_branch_that_nobody_wore_is_not_trained_alone(fold):
     table = run_fold(replace(fold, windows=only_acc, alone=True))["scores"]["utilisation"]
     assert table["gyr"] == {"alone": None, "gap": None}
     assert table["acc"]["alone"] > 0.1
+
+
+def test_without_early_stopping_everybody_but_the_test_people_is_trained_on(fold):
+    config = replace(fold.config, training=replace(fold.config.training, early_stopping=False, epochs=2))
+    bundle, trained = train_fold(replace(fold, config=config))
+    assert set(bundle.provenance["train_subjects"]) == {*fold.split.train, *fold.split.validation}
+    assert not trained.validation
+    assert trained.epochs == 2
+    assert bundle.temperature == UNMEASURED_TEMPERATURE

@@ -283,3 +283,11 @@ def test_a_loss_that_leaves_the_numbers_ends_training(make_network, batches, met
     settings = method(optimizer="sgd", learning_rate=1e30, clip_norm=0.0, epochs=2)
     with pytest.raises(ConfigError, match=r"the loss must stay finite: got \S+ at step \d+. Lower training"):
         fit(make_network(), batches, *settings)
+
+
+def test_training_is_shorter_with_fewer_people_to_learn_from(make_network, batches, method):
+    per_epoch = max(1, len(batches) // 8)
+    people = len(np.unique(batches.windows.subject))
+    settings = method(epochs=50, batch_size=8, steps_per_subject=2 * per_epoch)
+    result = fit(make_network(), batches, *settings)
+    assert result.steps == 2 * per_epoch * people

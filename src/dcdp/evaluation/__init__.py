@@ -17,7 +17,7 @@ from dcdp.evaluation.by_subject import (
     score_branches,
     subject_macro_f1,
 )
-from dcdp.evaluation.calibration import fit_temperature, negative_log_likelihood
+from dcdp.evaluation.calibration import UNMEASURED_TEMPERATURE, fit_temperature, negative_log_likelihood
 from dcdp.evaluation.comparable import check_comparable, check_one_split
 from dcdp.evaluation.endurance import AbsenceVerdict, Endurance, absence_verdicts, endurance_of
 from dcdp.evaluation.method_results import MethodResult, find_results, read_method_results, unique_results
@@ -41,6 +41,7 @@ from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, 
 
 __all__ = [
     "FORMAT",
+    "UNMEASURED_TEMPERATURE",
     "PUBLISHED",
     "AbsenceVerdict",
     "Comparison",

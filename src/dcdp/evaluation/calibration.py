@@ -7,8 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcdp.errors import DataError
 
-__all__ = ["fit_temperature", "negative_log_likelihood"]
+__all__ = ["UNMEASURED_TEMPERATURE", "fit_temperature", "negative_log_likelihood"]
 
+UNMEASURED_TEMPERATURE = 0.6
+"""For networks trained with label smoothing and dropout on all people at hand. Smoothing of .1 makes them say less than
+they know: where there were validation people, T was .4 to .8 (docs/findings.md)."""
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 
 

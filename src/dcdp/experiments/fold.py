@@ -19,6 +19,7 @@ from dcdp.config import RunConfig
 from dcdp.data.store import Store
 from dcdp.errors import ConfigError
 from dcdp.evaluation import (
+    UNMEASURED_TEMPERATURE,
     absent_table,
     alignment_table,
     fit_temperature,
@@ -165,14 +166,21 @@ def audit_fold(request: FoldRequest) -> tuple[FoldRequest, dict[str, Any]]:
 def train_fold(
     request: FoldRequest, *, resume: bool = False, progress: Report | None = None, watch: Watch | None = None
 ) -> tuple[Bundle, FitResult]:
-    """Train on the training subjects, stop early on the validation subjects, calibrate on them, and bundle."""
-    network, trained = _fit(request, ("train",), request.folder, None, resume, progress, watch)
-    temperature = _temperature(network, _batches(request, "validation", network))
+    """Train on the training subjects, stop early on the validation subjects, calibrate on them, and bundle.
+
+    Without early stopping both are trained on, and the temperature is `UNMEASURED_TEMPERATURE`.
+    """
+    stops = request.config.training.early_stopping
+    network, trained = _fit(request, _learned_from(request), request.folder, None, resume, progress, watch)
+    temperature = UNMEASURED_TEMPERATURE
+    if stops:
+        temperature = _temperature(network, _batches(request, "validation", network))
     if request.config.training.refit:
         folder = request.folder / "refit" if request.folder else None
         network, _ = _fit(request, ("train", "validation"), folder, trained.best_epoch + 1, resume, progress)
     source, config = request.source, request.config
-    train = (*request.split.train, *(request.split.validation if config.training.refit else ()))
+    joined = config.training.refit or not stops
+    train = (*request.split.train, *(request.split.validation if joined else ()))
     provenance = {
         "data": source.name,
         "split": request.split.name,
@@ -242,7 +250,7 @@ def _fit(
     progress: Report | None,
     watch: Watch | None = None,
 ) -> tuple[DualPath, FitResult]:
-    """Build and train a network; without ``stop_epoch`` it stops early on the validation subjects."""
+    """Build and train a network; it stops early on the validation subjects unless they are trained on."""
     config = request.config
     torch.manual_seed(request.seed)
     layouts = request.layouts
@@ -253,10 +261,15 @@ def _fit(
         network, train, config.training, config.objective, config.modulation, config.augment,
         branch_dropout=resolve_network(config.network).branch_dropout,
         seed=request.seed,
-        validate=(lambda net: _validate(net, validation, watch)) if stop_epoch is None else None,
+        validate=None if "validation" in parts else (lambda net: _validate(net, validation, watch)),
         stop_epoch=stop_epoch, folder=folder, resume=resume, progress=progress,
     )  # fmt: skip
     return network, trained
+
+
+def _learned_from(request: FoldRequest) -> tuple[str, ...]:
+    """Return the parts whose people are trained on at first."""
+    return ("train",) if request.config.training.early_stopping else ("train", "validation")
 
 
 def _validate(network: DualPath, batches: Batches, watch: Watch | None) -> dict[str, Any]:
@@ -292,7 +305,7 @@ def branch_utilisation(
         if not all(len(index) for index in request.split.parts(windows).values()):  # nobody of some part wore it
             table[branch.name] = {"alone": None, "gap": None}
             continue
-        network, _ = _fit(lone, ("train",), None, None, False, report)
+        network, _ = _fit(lone, _learned_from(request), None, None, False, report)
         test = _batches(lone, "test", network)
         label, subject = test.windows.label, test.windows.subject
         head = softmax(infer(network, test).branch)

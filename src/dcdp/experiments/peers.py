@@ -19,7 +19,7 @@ from dcdp.batches import Batches
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
 from dcdp.errors import ConfigError, unknown_name
-from dcdp.evaluation import fit_temperature, pool_folds, score, subject_macro_f1
+from dcdp.evaluation import UNMEASURED_TEMPERATURE, fit_temperature, pool_folds, score, subject_macro_f1
 from dcdp.inference import infer
 from dcdp.models.dual_path import DualPath
 from dcdp.models.network import BranchLayout
@@ -271,9 +271,11 @@ def _absent(
 
 def _fit_deep(task: _Task) -> FittedPeer:
     """Train a network through the one loop: one head, no contrast, no modulation."""
-    network, trained = _trained(task, (task.train,), task.validation, None, "")
-    temperature = 1.0
-    if task.validation is not None:
+    stops = task.config.training.early_stopping and task.validation is not None
+    people = (task.train,) if stops or task.validation is None else (task.train, task.validation)
+    network, trained = _trained(task, people, task.validation if stops else None, None, "")
+    temperature = UNMEASURED_TEMPERATURE if task.name.endswith(f"@{_OURS}") else 1.0
+    if stops and task.validation is not None:
         held_out = _batches(task, task.validation)
         temperature = fit_temperature(infer(network, held_out).joint, held_out.windows.label)
         if task.config.training.refit:

@@ -372,7 +372,7 @@ def _assemble(
         "null_label": labels.null_label,
         "branches": list(next(iter(results.values()))["scores"]["by_branch"]),
         "test": pool_folds({name: r["scores"] for name, r in results.items()}, labels.names),
-        "validation": {name: r["validation"] for name, r in results.items()},
+        "validation": {name: r["validation"] for name, r in results.items() if r["validation"]},
         "training": {name: r["training"] for name, r in results.items()},
     }
     if request.peers:

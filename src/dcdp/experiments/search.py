@@ -155,7 +155,8 @@ def _try(
 
     try:
         config = _apply(request.fold.config, settings)
-        config = replace(config, training=replace(config.training, refit=False))  # its second training has no score
+        training = replace(config.training, refit=False, early_stopping=True)  # without validation there is no score
+        config = replace(config, training=training)
         for one in inner:
             watch = _pruner(trial) if not scores else None
             _, trained = train_fold(replace(one, config=config, folder=None), progress=report, watch=watch)
