@@ -12,7 +12,7 @@ import pytest
 import dcdp
 from dcdp.cli import app, main
 
-VERBS = ("data", "demo", "evaluate", "info", "predict", "report", "train")
+VERBS = ("compare", "data", "demo", "evaluate", "info", "predict", "report", "train")
 
 
 def dcdp_process(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dcdp.cli import main
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -120,3 +124,14 @@ def test_it_needs_no_torch(bench):
     code = f"import sys\nfrom dcdp.cli import main\nmain(['compare', '{bench}'])\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.splitlines()[-1].split()) & {"torch", "polars", "sklearn", "matplotlib"}
+
+
+def test_the_documentation_shows_what_it_prints(capsys, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    page = (REPOSITORY / "docs" / "compare.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    files = sorted(Path("results").glob("hapt-official-s*.json"))
+    assert [line.rstrip() for line in said(capsys, *files).strip().splitlines()] == shown.splitlines()
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    exec(compile(example, "compare.md", "exec"), {})  # our own text, read from this repository
+    assert capsys.readouterr().out == "dcdp tie\n"

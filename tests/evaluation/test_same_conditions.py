@@ -72,6 +72,14 @@ def test_seeds_of_one_method_must_have_one_configuration(two_results):
         check_comparable(two_results(set_at("config", "training", "epochs", value=3), "dcdp", 1))
 
 
+def test_a_setting_that_only_a_later_version_knows_is_no_difference(two_results):
+    def forget(result):
+        del result["config"]["training"]["learning_rate"]
+        result["config"]["newer"] = {"key": 1}
+
+    check_comparable(two_results(forget, "dcdp", 1))
+
+
 def test_some_folds_are_refused_unless_asked_for(made_up, tmp_path):
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "dcdp"))
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "forest", n_folds=2))

@@ -168,6 +168,14 @@ def test_validation_curves_are_read_from_beside_a_run(made_up, tmp_path):
     assert "dcdp: mean of 2 trainings" in text
 
 
+def test_a_split_by_session_claims_no_new_people(made_up, tmp_path):
+    one = made_up.make_cell("hapt", "dcdp")
+    one["leak_audit"]["folds"]["s01+s05+s09"]["shared_people"] = ["s01"]
+    text = write_benchmark_report([made_up.write_cell(tmp_path, one)], tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "On hapt the split is by session" in text
+    assert "on whom it was not trained" not in text
+
+
 def test_two_splits_of_one_set_are_two_tables(made_up, tmp_path):
     made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest"), seeds=(0,))
     for method in ("dcdp", "forest"):

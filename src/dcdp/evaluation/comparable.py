@@ -38,15 +38,15 @@ def check_comparable(results: Sequence[MethodResult], *, partial: bool = False) 
     for one in results:
         _check_audit(one)
         place = (one.data, one.split)
-        _check_same(first.setdefault(place, one), one, _conditions, _SAME_SPLIT, _APART)
+        other = first.setdefault(place, one)
+        _require_same(other, one, _conditions, _SAME_SPLIT, _APART)
         if not partial:
-            _check_same(first[place], one, _folds, _SAME_SPLIT, f"{_APART} Where folds are missing only: --partial.")
+            _require_same(other, one, _folds, _SAME_SPLIT, f"{_APART} Where folds are missing only: --partial.")
         for name in _folds(one):  # two partial results need not meet in the first one's folds
             other = first.setdefault((*place, "fold", name), one)
-            _check_same(other, one, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)
+            _require_same(other, one, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)
         if not one.is_peer:
-            other = first.setdefault((*place, "method", one.method), one)
-            _check_same(other, one, _config, f"every seed of {one.method} must have one configuration", _RENAME)
+            _check_config(first.setdefault((*place, "method", one.method), one), one)
 
 
 def check_one_split(results: Iterable[MethodResult]) -> None:
@@ -83,10 +83,6 @@ def _conditions(one: MethodResult) -> dict[str, Any]:
     return {"windows": windows, "labels": result["labels"], "null label": result["null_label"]}
 
 
-def _config(one: MethodResult) -> dict[str, Any]:
-    return {"config": one.result["config"]}
-
-
 def _folds(one: MethodResult) -> dict[str, Any]:
     """Return, by fold, who is in each part and was scored, and how many windows were tested."""
     audits = one.result["leak_audit"]["folds"]
@@ -105,11 +101,30 @@ def _fold(one: MethodResult, name: str) -> dict[str, Any]:
     return {name: _folds(one)[name]}
 
 
-def _check_same(one: MethodResult, other: MethodResult, facts: Facts, rule: str, remedy: str) -> None:
+def _require_same(one: MethodResult, other: MethodResult, facts: Facts, rule: str, remedy: str) -> None:
     found = None if one is other else _first_difference(facts(one), facts(other), "")
     if found is not None:
         where, here, there = found
         raise SplitError(rule, f"{where} {here} in '{one.path}', {there} in '{other.path}'", remedy)
+
+
+def _check_config(one: MethodResult, other: MethodResult) -> None:
+    """Check the settings that both have: one that only the later version of dcdp knows had its default value before."""
+    both = one.result["config"], other.result["config"]
+
+    def config(each: MethodResult) -> dict[str, Any]:
+        return {"config": _shared(each.result["config"], both[0] if each is other else both[1])}
+
+    _require_same(one, other, config, f"every seed of {one.method} must have one configuration", _RENAME)
+
+
+def _shared(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings whose names stand in the other too."""
+    return {
+        name: _shared(value, other[name]) if isinstance(value, dict) and isinstance(other[name], dict) else value
+        for name, value in settings.items()
+        if name in other
+    }
 
 
 def _first_difference(one: Any, other: Any, where: str) -> tuple[str, str, str] | None:

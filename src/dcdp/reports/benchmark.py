@@ -29,6 +29,7 @@ from dcdp.reports.benchmark_ranks import COSTS, draw_costs, draw_ranks
 from dcdp.reports.ink import COLOURS, Drawing
 from dcdp.reports.page import flat_settings, render
 from dcdp.reports.robustness import draw_curves
+from dcdp.reports.run_folder import shared_people
 
 __all__ = ["draw_benchmark", "write_benchmark_report"]
 
@@ -165,6 +166,7 @@ def _context(results: Sequence[MethodResult], tables: Sequence[Standing], looks:
             for table in tables if (endured := _endured(_here(results, table), looks))
         ],
         "made_by": [(title_of(table), _made_by(_here(results, table), baseline)) for table in tables],
+        "known_people": sorted({one.data for one in results if shared_people(one.result)}),
         "versions": _told(results, "versions"),
         "machines": _told(results, "machine"),
     }  # fmt: skip
