@@ -1,0 +1,237 @@
+"""A benchmark: cells end in results, nothing is run twice, and what fails or stops leaves the rest as it was."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dcdp.errors import ConfigError, DataError, StorageError
+from dcdp.evaluation import read_result, subject_macro_f1
+from dcdp.experiments import benchmark, cells, cost, fold_job, peers
+from dcdp.experiments.benchmark import run_grid
+from dcdp.experiments.grid import make_grid
+from dcdp.experiments.run import RunRequest, train_run
+
+SMALL = [
+    "network.preset=tiny", "training.epochs=2", "training.batch_size=24", "body.n_subjects=4",
+    "body.recordings_per_subject=1", "body.minutes_per_subject=2.5",
+    'body.placements=["wrist"]', 'body.modalities=["acc", "gyr"]',
+]  # fmt: skip
+
+
+def small_grid(*methods, settings=(), **block):
+    cell = {"data": ["synthetic"], "methods": list(methods), "folds": "1,3"} | block
+    return make_grid({"cells": [cell], "settings": {"set": [*SMALL, *settings]}}, "small")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Let forests be small and timing short."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "fit_forest", partial(peers.fit_forest, n_trees=10))
+        patch.setattr(cost, "_REPEATS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Return grid, folder and outcome of two methods on two folds, and what was said."""
+    out, grid, said = tmp_path_factory.mktemp("grid"), small_grid("dcdp", "forest"), io.StringIO()
+    outcome = run_grid(grid, out, console=Console(file=said, width=200))
+    return grid, out, outcome, said.getvalue()
+
+
+@pytest.fixture
+def unrun(monkeypatch):
+    """Make sure that no fold is run."""
+    monkeypatch.setattr(fold_job, "fit_method", lambda *_, **__: pytest.fail("fitted"))
+
+
+def test_every_cell_ends_in_one_result_and_its_predictions(done):
+    grid, out, outcome, _ = done
+    assert outcome.failures == {}
+    files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    names = {f"{cell.name}.{kind}" for cell in grid.cells for kind in ("json", "npz")}
+    assert files == {"log.jsonl", *names}
+    for cell, result in zip(grid.cells, outcome.results, strict=True):
+        assert read_result(out / f"{cell.name}.json") == json.loads(json.dumps(result))
+        assert (result["data"], result["method"], result["seed"]) == ("synthetic", cell.method.name, 0)
+        assert result["leak_audit"]["passed"] is True
+        assert [fold["fold"] for fold in result["split"]["folds"]] == ["s01", "s03"]
+        assert set(result["test"]["absent"]) == set(result["branches"]) == {"acc", "gyr"}
+        costs = result["cost"]
+        assert min(costs["parameters"], costs["bytes"], costs["windows_per_s"], costs["latency_ms"]) > 0
+        assert (costs["train_windows_per_s"] is None) == (cell.method.name == "forest")
+        assert (out / f"{cell.name}.json").stat().st_size < 20_000
+
+
+def test_predictions_give_the_figures_again(done):
+    grid, out, outcome, _ = done
+    for cell, result in zip(grid.cells, outcome.results, strict=True):
+        with np.load(out / f"{cell.name}.npz") as kept:
+            subject, label, probability = kept["subject"], kept["label"], kept["probability"]
+            assert probability.dtype == np.float16
+            assert len(kept["start_s"]) == len(kept["recording"]) == len(label) == np.sum(result["test"]["confusion"])
+        probability = probability.astype(float) / probability.astype(float).sum(1, keepdims=True)
+        assert subject_macro_f1(label, probability, subject) == pytest.approx(result["test"]["macro_f1"]["mean"])
+
+
+def test_the_figures_are_those_of_train(done, tmp_path):
+    grid, _, outcome, _ = done
+    request = RunRequest("synthetic", tmp_path / "run", folds="1,3", peers=("forest",), device="cpu")
+    trained = train_run(request, grid.cells[0].config)
+    ours, forest = outcome.results
+    assert ours["test"]["macro_f1"] == trained["test"]["macro_f1"]
+    assert ours["test"]["absent"] == trained["test"]["absent"]
+    assert ours["validation"] == trained["validation"]
+    assert forest["test"]["macro_f1"]["mean"] == pytest.approx(trained["peers"]["forest"]["macro_f1"]["mean"], abs=0.02)
+
+
+def test_away_from_a_terminal_every_finished_cell_is_a_line(done):
+    lines = done[-1].splitlines()
+    assert lines[0] == "0 of 2 cells are finished, 4 folds to run"
+    assert lines[1].startswith("synthetic-arena/dcdp/s0  macro-F1 0.")
+    assert "(1/2, about 0:" in lines[1]
+    assert lines[2].endswith("(2/2)")
+
+
+def test_every_fold_is_a_line_of_the_log(done):
+    log = [json.loads(line) for line in (done[1] / "log.jsonl").read_text().splitlines()]
+    assert [(line["cell"], line["fold"]) for line in log] == [
+        (f"synthetic-arena/{method}/s0", fold) for method in ("dcdp", "forest") for fold in ("s01", "s03")
+    ]
+    assert all(line["elapsed_s"] > 0 and 0 < line["macro_f1"] <= 1 for line in log)
+
+
+@pytest.mark.usefixtures("unrun")
+def test_a_finished_cell_is_never_run_again(done):
+    grid, out, outcome, _ = done
+    again = run_grid(grid, out)
+    assert [result["test"] for result in again.results] == json.loads(json.dumps([r["test"] for r in outcome.results]))
+
+
+@pytest.mark.usefixtures("unrun")
+def test_a_cell_of_another_configuration_is_refused(done, tmp_path):
+    _, out, _, _ = done
+    with pytest.raises(ConfigError, match=r"began with: got '.*s0\.json' with training\.epochs 2, not 3\."):
+        run_grid(small_grid("forest", settings=["training.epochs=3"]), out)
+    with pytest.raises(ConfigError, match=r"with folds 1,3, not 1\."):
+        run_grid(small_grid("forest", folds="1"), out)
+    (tmp_path / "synthetic-arena/forest/s0").mkdir(parents=True)
+    (tmp_path / "synthetic-arena/forest/s0/config.toml").write_text("[training]\nepochs = 9\n")
+    with pytest.raises(ConfigError, match=r"'.*s0' with body\.minutes_per_subject 8\.0, not 2\.5; "):
+        run_grid(small_grid("forest"), tmp_path)
+
+
+@pytest.mark.usefixtures("unrun")
+def test_a_setting_that_came_later_had_its_default(done, tmp_path):
+    grid, out, _, _ = done
+    path = out / "synthetic-arena/forest/s0.json"
+    older = json.loads(path.read_text())
+    del older["config"]["training"]["refit"]
+    copy = tmp_path / "synthetic-arena/forest/s0.json"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(json.dumps(older))
+    assert run_grid(grid, tmp_path, only=["*/forest"]).results[0]["test"] == older["test"]
+
+
+def test_a_finished_fold_is_not_run_again_and_its_training_goes_on(tmp_path, monkeypatch):
+    grid, ran, fit = small_grid("forest"), [], fold_job.fit_method
+
+    def stop_at_the_second(method, request, **options):
+        ran.append((request.split.fold, options["resume"]))
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        return fit(method, request, **options)
+
+    monkeypatch.setattr(fold_job, "fit_method", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid(grid, tmp_path)
+    assert not (tmp_path / "synthetic-arena/forest/s0.json").exists()
+    outcome = run_grid(grid, tmp_path)
+    assert ran == [("s01", True), ("s03", True), ("s03", True)]
+    assert set(outcome.results[0]["test"]["macro_f1"]["by_subject"]) == {"s01", "s03"}
+    assert not (tmp_path / "synthetic-arena/forest/s0").exists()
+
+
+def test_a_cell_that_was_killed_before_its_result_is_put_together(tmp_path, monkeypatch):
+    grid, finish = small_grid("forest", folds="1"), benchmark.finish_cell
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "finish_cell", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid(grid, tmp_path)
+    monkeypatch.setattr(benchmark, "finish_cell", finish)
+    monkeypatch.setattr(fold_job, "fit_method", lambda *_, **__: pytest.fail("fitted"))
+    assert len(run_grid(grid, tmp_path).results) == 1
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
+    fit, asked = fold_job.fit_method, []
+
+    def fail(method, request, **options):
+        asked.append((method.name, request.split.fold))
+        if method.name == "lightgbm":
+            raise DataError("trees must grow", "none", "Water them.")
+        if method.name == "minirocket":
+            raise RuntimeError("out of\nmemory")
+        return fit(method, request, **options)
+
+    monkeypatch.setattr(fold_job, "fit_method", fail)
+    monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: True)
+    outcome = run_grid(small_grid("lightgbm", "minirocket", "forest"), tmp_path)
+    assert [result["method"] for result in outcome.results] == ["forest"]
+    assert outcome.failures == {
+        "synthetic-arena/lightgbm/s0": "fold s01: trees must grow: got none. Water them.",
+        "synthetic-arena/minirocket/s0": "fold s01: RuntimeError: out of memory",
+    }
+    assert [name for name, _ in asked] == ["lightgbm", "minirocket", "forest", "forest"]  # a failed one goes no further
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert "RuntimeError" in log[1]["trace"]
+
+
+def test_models_and_histories_stay_when_asked_to(tmp_path):
+    run_grid(small_grid("dcdp", folds="1"), tmp_path, keep=True)
+    folder = tmp_path / "synthetic-arena/dcdp/s0/folds/s01"
+    assert {"bundle.safetensors", "history.jsonl"} <= {path.name for path in folder.iterdir()}
+    assert not list(tmp_path.rglob("checkpoint*"))
+
+
+def test_two_benchmarks_do_not_run_one_cell(tmp_path):
+    grid = small_grid("forest", folds="1")
+    with (
+        cells.claimed_cell(tmp_path, grid.cells[0]),
+        pytest.raises(StorageError, match=r"one benchmark at a time: got another process that runs '.*forest.s0'"),
+    ):
+        run_grid(grid, tmp_path)
+    assert run_grid(grid, tmp_path).failures == {}
+
+
+def test_trees_share_the_statistics_of_a_data_set(tmp_path, monkeypatch):
+    fold_job._features.cache_clear()
+    seen, describe = [], fold_job.FeatureTable._fill
+    monkeypatch.setattr(fold_job.FeatureTable, "_fill", lambda table, ext: seen.append(ext) or describe(table, ext))
+    outcome = run_grid(small_grid("forest", seeds=[0, 1]), tmp_path)
+    assert seen == [False]
+    assert min(result["seconds"]["train"] for result in outcome.results) > 0
+
+
+def test_a_grid_of_data_that_cannot_be_opened_is_refused(tmp_path):
+    grid = make_grid({"cells": [{"data": ["hapt"], "methods": ["forest"]}]}, "none")
+    with pytest.raises(FileNotFoundError, match="hapt"):
+        run_grid(grid, tmp_path / "out", data=tmp_path / "nothing", cache=tmp_path / "cache")
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_come_in_the_order_of_the_grid(done):
+    grid, out, _, _ = done
+    turned = replace(grid, cells=grid.cells[::-1])
+    assert [result["method"] for result in run_grid(turned, out).results] == ["forest", "dcdp"]

@@ -1,0 +1,111 @@
+"""A grid file becomes cells, each once, and everything in it is checked before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dcdp.errors import ConfigError, FormatError
+from dcdp.experiments.grid import make_grid, read_grid, select_cells
+from dcdp.experiments.methods import Method
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BLOCK = {"data": ["hapt", "dsads"], "methods": ["dcdp", "forest"], "seeds": [0, 1]}
+
+
+def grid(*blocks, **rest):
+    return make_grid({"cells": list(blocks or (BLOCK,)), **rest}, "main")
+
+
+def test_a_block_is_the_product_of_its_lists_in_the_order_of_the_file():
+    found = grid()
+    assert found.out == Path("runs/main")
+    assert [cell.name for cell in found.cells] == [
+        "hapt-arena/dcdp/s0", "hapt-arena/dcdp/s1", "hapt-arena/forest/s0", "hapt-arena/forest/s1",
+        "dsads-arena/dcdp/s0", "dsads-arena/dcdp/s1", "dsads-arena/forest/s0", "dsads-arena/forest/s1",
+    ]  # fmt: skip
+
+
+def test_a_cell_that_is_asked_for_twice_is_there_once():
+    assert len(grid(BLOCK, BLOCK | {"seeds": [1, 2]}).cells) == 12
+    with pytest.raises(ConfigError, match=r"same folds everywhere: got 'hapt-arena/dcdp/s0' with others"):
+        grid(BLOCK, BLOCK | {"folds": "1"})
+
+
+def test_a_split_has_one_name():
+    cells = grid(BLOCK | {"split": "loso"}, BLOCK | {"split": "leave_one_subject_out"}).cells
+    assert len(cells) == 8
+    assert {cell.split for cell in cells} == {"leave_one_subject_out"}
+
+
+def test_settings_reach_every_method_and_a_variants_own_come_last():
+    variants = {"plain": {"set": ["objective.contrast=0", "training.epochs=3"]}, "small": {"base": "tinyhar@ours"}}
+    block = BLOCK | {"methods": ["dcdp", "plain", "small"], "seeds": [0], "data": ["hapt"]}
+    ours, plain, small = grid(block, methods=variants, settings={"set": ["training.epochs=7"]}).cells
+    assert (ours.config.training.epochs, ours.config.objective.contrast > 0) == (7, True)
+    assert (plain.config.training.epochs, plain.config.objective.contrast) == (3, 0)
+    assert plain.method == Method("plain", "dcdp", ("objective.contrast=0", "training.epochs=3"))
+    assert (small.method.base, small.config.training.epochs, small.name) == ("tinyhar@ours", 7, "hapt-arena/small/s0")
+
+
+@pytest.mark.parametrize(
+    ("change", "rest", "message"),
+    [
+        ({"data": ["hatp"]}, {}, r"data set must be one of .*: got 'hatp'\. Did you mean 'hapt'"),
+        ({"split": "aren"}, {}, r"split must be one of .*: got 'aren'\. Did you mean 'arena'"),
+        ({"split": "holdout"}, {}, "the split of a grid must name nobody: got 'holdout'"),
+        ({"data": ["dsads"], "split": "official"}, {}, "the data set must have an official split: got 'dsads'"),
+        ({"methods": ["forrest"]}, {}, r"method must be one of .*: got 'forrest'\. Did you mean 'forest'"),
+        ({"methods": ["forest@ours"]}, {}, "only a deep peer has a recipe"),
+        ({"seeds": [-1]}, {}, "seeds must not be negative"),
+        ({"sedes": [1]}, {}, r"key must be one of .*: got 'cells\[0\]\.sedes'\. Did you mean 'cells\[0\]\.seeds'"),
+        ({"seeds": ["1"]}, {}, r"cells\[0\]\.seeds\[0\] must be an integer"),
+        ({"data": []}, {}, "a grid must have a cell"),
+        ({}, {"setting": {}}, r"got 'setting'\. Did you mean 'settings'"),
+        ({}, {"settings": {"set": ["training.epoch=3"]}}, r"got 'training\.epoch'\. Did you mean 'training\.epochs'"),
+        ({}, {"methods": {"x": {"sets": []}}}, r"got 'methods\.x\.sets'\. Did you mean 'methods\.x\.set'"),
+        ({}, {"methods": {"forest": {}}}, "a variant must have a name of its own: got 'forest'"),
+        ({}, {"methods": {"tinyhar@mine": {}}}, "a variant must have a name of its own"),
+        ({}, {"methods": {"../x": {}}}, r"the name of a method must be a word: got '\.\./x'"),
+        ({}, {"methods": {"x": 3}}, r"methods\.x must be a table: got 3"),
+        ({}, {"methods": 3}, "methods must be tables: got 3"),
+        ({"methods": ["x"]}, {"methods": {"x": {"base": "y"}}}, r"method must be one of .*: got 'y'"),
+    ],
+)
+def test_every_name_is_checked(change, rest, message):
+    with pytest.raises(ConfigError, match=message):
+        grid(BLOCK | change, **rest)
+
+
+def test_a_package_that_is_missing_is_told_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="peer 'lightgbm' needs the package lightgbm"):
+        grid(BLOCK | {"methods": ["lightgbm"]})
+
+
+def test_cells_are_picked_by_patterns():
+    found = grid()
+    picked = {
+        ("hapt",): 4, ("*/dcdp",): 4, ("hapt/forest",): 2, ("dsads-arena/dcdp/s1",): 1, ("hapt", "*/dcdp"): 6, (): 8,
+    }  # fmt: skip
+    assert {patterns: len(select_cells(found, patterns)) for patterns in picked} == picked
+    with pytest.raises(ConfigError, match=r"cell must be one of .*: got 'hapt/forrest'\. Did you mean 'hapt/forest'"):
+        select_cells(found, ["hapt", "hapt/forrest"])
+
+
+def test_a_file_is_read(tmp_path):
+    file = tmp_path / "small.toml"
+    file.write_text('out = "somewhere"\n[[cells]]\ndata = ["hapt"]\nmethods = ["dcdp"]\nfolds = "1,4"\n')
+    found = read_grid(file)
+    assert found.out == Path("somewhere")
+    assert [(cell.name, cell.folds) for cell in found.cells] == [("hapt-arena/dcdp/s0", "1,4")]
+    file.write_text("[[cells\n")
+    with pytest.raises(FormatError, match="a configuration file must be TOML"):
+        read_grid(file)
+
+
+@pytest.mark.parametrize("name", ["arena", "check"])
+def test_the_grids_of_the_repository_can_be_read(name, monkeypatch):
+    monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: True)
+    assert read_grid(REPOSITORY / "grids" / f"{name}.toml").cells
