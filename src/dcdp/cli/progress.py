@@ -20,18 +20,23 @@ def bars() -> Iterator[Callable[[str], Report]]:
         TextColumn("{task.description:<44}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as shown:
+    shown = Progress(*columns, console=Console(stderr=True))
 
-        def progress(name: str) -> Report:
-            task: TaskID | None = None
+    def progress(name: str) -> Report:
+        task: TaskID | None = None
 
-            def report(done: int, total: int, text: str) -> None:
-                nonlocal task
-                if task is None:
-                    task = shown.add_task(name, total=total)
-                told = name if text in ("", name) else f"{name}  {text}"
-                shown.update(task, completed=done, total=total, description=told)
+        def report(done: int, total: int, text: str) -> None:
+            nonlocal task
+            if task is None:
+                shown.start()  # not before: where all is refused at once, the error stands alone
+                task = shown.add_task(name, total=total)
+            told = name if text in ("", name) else f"{name}  {text}"
+            shown.update(task, completed=done, total=total, description=told)
 
-            return report
+        return report
 
+    try:
         yield progress
+    finally:
+        if shown.live.is_started:
+            shown.stop()

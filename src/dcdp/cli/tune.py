@@ -102,9 +102,9 @@ def tune(
         device=device,
         workers=workers,
     )
-    declared = load_toml(space) if space else DEFAULT_SPACE
+    allowed = make_space(load_toml(space) if space else DEFAULT_SPACE, start)
     with bars() as progress:
-        result = tune(request, start, make_space(declared, start), progress)
+        result = tune(request, start, allowed, progress)
     _print_tuning(result, folder)
 
 

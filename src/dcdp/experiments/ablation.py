@@ -209,7 +209,8 @@ def _readings(variants: Mapping[str, Results]) -> dict[str, Any]:
     if "alignment" in sides:
         told["alignment"] = read_alignment(*sides["alignment"])
     if "balance" in sides:
-        told["balance"] = read_balance(*sides["balance"], variants.get(ALONE))
+        modulated, without = sides["balance"]
+        told["balance"] = read_balance(modulated, without, variants.get(ALONE))
     if "stability" in sides:
         told["stability"] = read_stability(*sides["stability"])
     return told

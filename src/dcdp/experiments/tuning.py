@@ -13,9 +13,8 @@ from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
 from dcdp.errors import ConfigError
 from dcdp.evaluation import compare, environment, pool_folds
-from dcdp.experiments.fold import FoldRequest, Report
+from dcdp.experiments.fold import FoldRequest, Report, resolve_device
 from dcdp.experiments.processes import side_by_side
-from dcdp.experiments.run import _device
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
 from dcdp.experiments.search_space import Interval, Space
 from dcdp.experiments.source import DataSource, load
@@ -122,7 +121,7 @@ def tune(
     result = {
         **_identity(request, config, space),
         "trials": request.trials,
-        **environment(_device(request.device)),
+        **environment(resolve_device(request.device)),
         "seconds": time.perf_counter() - started,
         "test": _compare(found, opened.windows.label_set.names),
         "folds": found,
@@ -161,8 +160,8 @@ def _search(
     request: TuneRequest, config: RunConfig, space: Space, opened: _Opened, name: str, report: Report | None
 ) -> dict[str, Any]:
     (split,) = (one for one in opened.folds if one.fold == name)
-    folder = request.out / "folds" / name
-    fold = FoldRequest(opened.source, opened.windows, split, config, request.seed, _device(request.device), folder)
+    folder, device = request.out / "folds" / name, resolve_device(request.device)
+    fold = FoldRequest(opened.source, opened.windows, split, config, request.seed, device, folder)
     return search_fold(SearchRequest(fold, space, request.trials, request.inner), report)
 
 
