@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.data.corrupted import CorruptedStore
-from dcdp.data.store import Store
+from dcdp.data.store import GAP_S, Store
 from dcdp.evaluation import score_robustness_point
 from dcdp.experiments.fold import Report
 from dcdp.records import SignalSpec, Windows
@@ -33,7 +33,7 @@ def score_robustness(
     spread: Spread,
     *,
     corruptions: Sequence[str] = tuple(CORRUPTIONS),
-    gap_s: float = 0.2,
+    gap_s: float = GAP_S,
     seed: int = 0,
     progress: Report | None = None,
 ) -> dict[str, Any]:
