@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
 
 import torch
 
-from dcdp.errors import DcdpError, StorageError
+from dcdp.errors import DcdpError
 from dcdp.experiments.fold_job import FoldJob, run_job
 from dcdp.interruption import Interruption
 
@@ -27,6 +26,7 @@ __all__ = ["Failure", "run_jobs"]
 
 _THREAD_VARIABLES = ("MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _REPORT_EVERY_S = 0.5
+_HEAR_EVERY_S = 0.2
 _WATCH_EVERY_S = 1.0
 
 
@@ -65,8 +65,6 @@ def run_jobs(
     ------
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, once every job has written its checkpoint.
-    StorageError
-        If the system ended a process, most often for want of memory.
     """
     if workers > 1 and len(jobs) > 1:
         _run_in_processes(jobs, min(workers, len(jobs)), step, done, unwanted)
@@ -107,68 +105,79 @@ def _stoppable() -> Iterator[None]:
 def _run_in_processes(
     jobs: Sequence[FoldJob], workers: int, step: Step, done: Done, unwanted: Callable[[FoldJob], bool]
 ) -> None:
-    context = get_context("spawn")
-    threads, news, stop = max(1, torch.get_num_threads() // workers), context.Queue(), context.Event()
-    waiting = list(range(len(jobs)))
-    running: dict[int, Future[Outcome]] = {}
-    pids: set[int] = set()
-    with (
-        _thread_variables(threads), Interruption() as interruption,
-        ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_begin_process, initargs=(threads, news, stop, os.getpid())
-        ) as pool,
-    ):  # fmt: skip
+    waiting = list(reversed(jobs))
+    crew: dict[Connection, _Worker] = {}
+    threads = max(1, torch.get_num_threads() // workers)
+    with _thread_variables(threads), Interruption() as interruption:
         try:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    number = waiting.pop(0)
-                    if not unwanted(jobs[number]):
-                        running[number] = pool.submit(_run_in_process, number, jobs[number])
-                _hear(news, pids, jobs, step)
-                for number in [number for number, future in running.items() if future.done()]:
-                    done(jobs[number], _outcome(running.pop(number)))
+            while waiting or any(worker.job for worker in crew.values()):
+                while len(crew) < workers:
+                    worker = _hire(threads)
+                    crew[worker.line] = worker
+                for worker in crew.values():
+                    while worker.job is None and waiting:
+                        worker.begin(waiting.pop(), unwanted)
+                for line in wait(list(crew), timeout=_HEAR_EVERY_S):
+                    _hear(crew, cast("Connection", line), step, done)
                 if interruption.asked:
                     raise KeyboardInterrupt
-        except BaseException:
-            stop.set()
-            _stop(running, news, pids, jobs, step)
-            raise
+        finally:
+            _dismiss(crew.values())
 
 
-def _stop(
-    running: dict[int, Future[Outcome]], news: Any, pids: set[int], jobs: Sequence[FoldJob], step: Step
-) -> None:
-    """Ask every process to stop, and wait until all have: training writes its checkpoint, anything else just ends."""
-    asked: set[int] = set()
-    while not all(future.done() for future in running.values()):
-        for pid in pids - asked:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-            asked.add(pid)
-        _hear(news, pids, jobs, step)
-
-
-def _outcome(future: Future[Outcome]) -> Outcome:
+def _hear(crew: dict[Connection, _Worker], line: Connection, step: Step, done: Done) -> None:
+    """Pass on what a process says; one that has died is replaced, and only its job has failed."""
+    worker = crew[line]
     try:
-        return future.result()
-    except BrokenProcessPool as err:
-        raise StorageError(
-            "a process must live until its work is done", "one that the system ended, perhaps for want of memory",
-            "Give fewer --workers and start again: finished folds are kept.",
-        ) from err  # fmt: skip
+        told = line.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+        del crew[line]
+        told = Failure("the system ended its process, perhaps for want of memory: give fewer --workers")
+    if worker.job is None:
+        return
+    if isinstance(told, tuple):
+        step(worker.job, *told)
+        return
+    job, worker.job = worker.job, None
+    done(job, told)
 
 
-def _hear(news: Any, pids: set[int], jobs: Sequence[FoldJob], step: Step) -> None:
-    """Pass on what the processes say, until they are silent for a moment."""
-    wait_s = 0.2
-    while True:
-        try:
-            pid, number, *told = news.get(timeout=wait_s)
-        except queue.Empty:
-            return
-        pids.add(pid)
-        step(jobs[number], *told)
-        wait_s = 0.0
+def _dismiss(crew: Iterable[_Worker]) -> None:
+    """Ask every process to stop, and wait: training writes its checkpoint first, anything else just ends."""
+    for worker in crew:
+        worker.process.terminate()
+    for worker in crew:
+        while worker.process.is_alive():
+            with suppress(EOFError, OSError):
+                while worker.line.poll(_HEAR_EVERY_S):  # it must not wait for somebody to read
+                    worker.line.recv()
+        worker.line.close()
+        worker.process.join()
+
+
+@dataclass
+class _Worker:
+    """A process, the line to it (each has its own: nothing is shared that a dying one could hold), and its job."""
+
+    process: BaseProcess
+    line: Connection
+    job: FoldJob | None = None
+
+    def begin(self, job: FoldJob, unwanted: Callable[[FoldJob], bool]) -> None:
+        if not unwanted(job):
+            self.job = job
+            with suppress(OSError):  # it has died since: that is heard on the line
+                self.line.send(job)
+
+
+def _hire(threads: int) -> _Worker:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, threads, os.getpid()))
+    process.start()
+    theirs.close()  # so that the end of the process is the end of the line
+    return _Worker(process, ours)
 
 
 @contextmanager
@@ -186,40 +195,29 @@ def _thread_variables(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-_process: tuple[Any, Any] | None = None
-"""Of a process of the pool: where it tells its news, and the event that asks it to stop."""
-
-
-def _begin_process(threads: int, news: Any, stop: Any, parent: int) -> None:
-    global _process
-    _process = news, stop
-    news.cancel_join_thread()
+def _work(line: Connection, threads: int, parent: int) -> None:
+    """Run the jobs that come in, until there are no more; what a process of a pool does."""
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent passes it on
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    """Stop, after a checkpoint, once the parent is gone: a pool whose parent was killed would work on unheard."""
-    while os.getppid() == parent:
-        time.sleep(_WATCH_EVERY_S)
-    while True:  # the first may only end a training; the next then ends the process
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_WATCH_EVERY_S)
-
-
-def _run_in_process(number: int, job: FoldJob) -> Outcome:
-    assert _process is not None
-    news, stop = _process
-    if stop.is_set():
-        raise KeyboardInterrupt
     told_at = 0.0
 
     def report(done: int, total: int, text: str) -> None:
         nonlocal told_at
         if time.monotonic() - told_at > _REPORT_EVERY_S or done == total:
-            news.put((os.getpid(), number, done, total, text))
+            with suppress(OSError):  # nobody listens any more: the watch will end this process
+                line.send((done, total, text))
             told_at = time.monotonic()
 
-    report(0, 1, "")
-    return _attempt(job, report)
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        while True:
+            job: FoldJob = line.recv()
+            line.send((0, 1, ""))
+            line.send(_attempt(job, report))
+
+
+def _watch(parent: int) -> None:
+    """Stop, after a checkpoint, once the parent is gone: a process whose parent was killed would work on unheard."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_EVERY_S)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -89,7 +89,7 @@ class Board:
         """Take note of a fold that has finished or failed."""
         row = self._rows[job.cell.name]
         row.steps.pop(job.split.fold, None)
-        self._waiting.remove(job)
+        self._waiting = [other for other in self._waiting if other != job]
         if isinstance(outcome, Failure):
             self._waiting = [other for other in self._waiting if other.cell != job.cell]
             self._end(job.cell.name, f"failed: {outcome.message}")
