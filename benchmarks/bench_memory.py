@@ -9,7 +9,8 @@ a control group, since PyTorch alone reserves more addresses than it uses (this 
 it is missing nothing is limited, but the peak is measured). Before each the store is evicted from the page cache; the
 search for copies reads one signal of all of it back. The table shows the peak of resident memory in MB.
 
-``mapped`` is the same with the arrays mapped, without a limit: pages that were touched count as resident.
+``read`` is the same without a limit and never mapped, whatever the size; ``mapped`` always mapped, at the last size:
+pages that were touched count as resident.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ def recordings(first: int, stop: int) -> Iterator[Recording]:
         yield Recording(f"r{number}", f"s{number % 8}", "1", tracks, segments)
 
 
-def be_reader(folder: Path, seconds: float, mapped: bool, train: bool) -> None:
+def be_reader(folder: Path, seconds: float, way: str, train: bool) -> None:
     """Be the process that is measured; print what it found."""
     at_start = peak_mb()
     started = time.perf_counter()
-    store = Store.open(folder, True if mapped else None)
+    store = Store.open(folder, {"mapped": True, "read": False}.get(way))
     opened_s = time.perf_counter() - started
     windows = cut_windows(store, WindowConfig())
     facts = {"open_s": round(opened_s, 4), "windows": len(windows), "at_start": at_start, "cut": peak_mb()}
@@ -109,10 +110,10 @@ def peak_mb() -> int:
 
 
 def measure(
-    folder: Path, seconds: float, *, limit: int | None, group: Path | None = None, mapped: bool = False
+    folder: Path, seconds: float, *, limit: int | None, group: Path | None = None, way: str = "as it comes"
 ) -> dict[str, object]:
     """Run a reader under a limit on its address space, or in a control group."""
-    command = [sys.executable, __file__, "--be", str(folder), str(seconds), str(int(mapped))]
+    command = [sys.executable, __file__, "--be", str(folder), str(seconds), way]
     command.append(str(int(group is not None)))
 
     def prepare() -> None:
@@ -178,8 +179,9 @@ def main() -> None:
                      }  # fmt: skip
             done = n
             print(json.dumps({**facts, "way": "limited", **measure(folder, options.seconds, limit=limit)}), flush=True)
-            found = measure(folder, options.seconds, limit=None, mapped=True)
-            print(json.dumps({**facts, "way": "mapped, no limit", **found}), flush=True)
+            for way in ("read", "mapped") if share == 1 else ("read",):
+                found = measure(folder, options.seconds, limit=None, way=way)
+                print(json.dumps({**facts, "way": f"{way}, no limit", **found}), flush=True)
             if options.train:
                 group = make_group(limit)
                 found = measure(folder, options.seconds, limit=limit, group=group)
@@ -192,6 +194,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--be"]:
-        be_reader(Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "1", sys.argv[5] == "1")
+        be_reader(Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4], sys.argv[5] == "1")
     else:
         main()

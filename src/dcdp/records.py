@@ -303,7 +303,7 @@ class Windows:
         (N,) float64, start on the recording's clock [s].
     rows
         Signal name -> (N,) int64, first row of the window in the store's array of that signal
-        (0 where the signal is absent).
+        (0 where the signal is absent). Signals with the same rows everywhere share one array, which is read-only.
     present
         (N, S) bool in the order of the spec: True where the signal was recorded over the whole window.
     label
@@ -333,10 +333,15 @@ class Windows:
             self.window_s,
             self.recording[index],
             self.start_s[index],
-            {name: rows[index] for name, rows in self.rows.items()},
+            self._rows_at(index),
             self.present[index],
             self.label[index],
             self.subject[index],
             self.label_set,
             None if self.session is None else self.session[index],
         )
+
+    def _rows_at(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+        """Take the rows of each signal; those that share an array go on sharing one."""
+        taken = {id(rows): rows[index] for rows in {id(rows): rows for rows in self.rows.values()}.values()}
+        return {name: taken[id(rows)] for name, rows in self.rows.items()}

@@ -224,3 +224,19 @@ def test_a_label_that_the_set_does_not_know_is_refused() -> None:
 def test_senseless_options_are_refused(options: dict[str, float], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         WindowConfig(**options)  # type: ignore[arg-type]
+
+
+def test_signals_with_the_same_rows_share_one_array():
+    first = Recording("a", "p", "1", (track(ACC, 10), track(replace(ACC, name="hip_acc"), 10)))
+    spec = SignalSpec((ACC, replace(ACC, name="hip_acc"), replace(ACC, name="leg_acc")))
+    alike = memory_store(spec, LABELS, [first], gap_s=0.0)
+    rows = cut_windows(alike, WindowConfig(2.0, 1.0), labelled=False).rows
+    assert rows["wrist_acc"] is rows["hip_acc"] is not rows["leg_acc"]
+    late = Recording("b", "p", "1", (track(ACC, 10), track(spec["hip_acc"], 10, 0.4), track(spec["leg_acc"], 10)))
+    windows = cut_windows(memory_store(spec, LABELS, [first, late], gap_s=0.0), WindowConfig(2.0, 1.0), labelled=False)
+    taken = windows.take(np.array([0, 9, 10]))
+    assert [taken.rows[name].tolist() for name in spec.names] == [[0, 250, 275], [0, 0, 265], [0, 0, 25]]
+    some = cut_windows(alike, WindowConfig(2.0, 1.0), labelled=False).take(np.array([1]))
+    assert some.rows["wrist_acc"] is some.rows["hip_acc"]
+    with pytest.raises(ValueError, match="read-only"):
+        rows["wrist_acc"][0] = 1

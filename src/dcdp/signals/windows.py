@@ -100,6 +100,36 @@ class _Cut:
         return _Cut(self.start_s[index], self.rows[index], self.present[index], self.label[index])
 
 
+class _Joined:
+    """Windows of recording after recording in arrays for the most there can be: what is not filled costs no memory.
+
+    Signals share an array of rows until a recording in which their rows differ.
+    """
+
+    def __init__(self, n_most: int, n_signals: int) -> None:
+        self.recording, self.label = np.empty(n_most, np.int64), np.empty(n_most, np.int64)
+        self.start_s = np.empty(n_most)
+        self.present = np.empty((n_most, n_signals), np.bool_)
+        self.rows = [np.empty(n_most, np.int64)] * n_signals
+        self.n_windows = 0
+
+    def add(self, number: int, cut: _Cut) -> None:
+        """Put the windows of a recording behind the others."""
+        own = slice(self.n_windows, self.n_windows + len(cut.label))
+        self.recording[own], self.label[own], self.start_s[own] = number, cut.label, cut.start_s
+        self.present[own] = cut.present
+        filled: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
+        for column, before in enumerate(self.rows):
+            rows, sharers = cut.rows[:, column], filled.setdefault(id(before), [])
+            same = next((array for array, other in sharers if np.array_equal(other, rows)), None)
+            if same is None:
+                same = before.copy() if sharers else before
+                same[own] = rows
+                sharers.append((same, rows))
+            self.rows[column] = same
+        self.n_windows = own.stop
+
+
 def cut_windows(
     store: _Store,
     config: WindowConfig,
@@ -142,13 +172,13 @@ def cut_windows(
     fits = len(short_recordings(store, config.window_s)) < len(store.recordings)
     if not fits and config.short == "error":
         raise _too_long(store, config.window_s)
-    cuts = []
+    joined = _Joined(sum(len(_starts(store, entry, config.stride_s)) for entry in store.recordings), len(store.spec))
     for number, entry in enumerate(store.recordings):
         cut = _cut_recording(store, entry, config, activities if labelled else None)
-        cuts.append(cut.take(cut.label != len(activities)) if config.null == "drop" else cut)
+        joined.add(number, cut.take(cut.label != len(activities)) if config.null == "drop" else cut)
         if progress is not None:
             progress(number + 1, len(store.recordings), "cutting windows")
-    windows = _join(store, config.window_s, labels, cuts)
+    windows = _windows(store, config.window_s, labels, joined)
     if fits and labelled and not (windows.label < len(activities)).any():
         raise DataError(
             "a window must hold an activity", "only windows of the null class or with gaps in every signal",
@@ -236,21 +266,20 @@ def _too_long(store: _Store, window_s: float) -> DataError:
     )
 
 
-def _join(store: _Store, window_s: float, labels: LabelSet, cuts: Sequence[_Cut]) -> Windows:
-    """Put the windows of all recordings one after the other."""
-    n_windows = [len(cut.start_s) for cut in cuts]
-    n_signals = len(store.spec)
+def _windows(store: _Store, window_s: float, labels: LabelSet, joined: _Joined) -> Windows:
+    n_windows = joined.n_windows
+    recording = joined.recording[:n_windows]
+    kept = {id(rows): rows[:n_windows] for rows in joined.rows}
+    for rows in kept.values():
+        rows.flags.writeable = False  # signals share it
     return Windows(
         window_s,
-        np.repeat(np.arange(len(cuts)), n_windows),
-        np.concatenate([np.empty(0), *(cut.start_s for cut in cuts)]),
-        {
-            name: np.concatenate([np.empty(0, np.int64), *(cut.rows[:, column] for cut in cuts)])
-            for column, name in enumerate(store.spec.names)
-        },
-        np.concatenate([np.empty((0, n_signals), np.bool_), *(cut.present for cut in cuts)]),
-        np.concatenate([np.empty(0, np.int64), *(cut.label for cut in cuts)]),
-        np.repeat(np.array([entry.subject for entry in store.recordings], dtype=np.str_), n_windows),
+        recording,
+        joined.start_s[:n_windows],
+        {name: kept[id(rows)] for name, rows in zip(store.spec.names, joined.rows, strict=True)},
+        joined.present[:n_windows],
+        joined.label[:n_windows],
+        np.array([entry.subject for entry in store.recordings], dtype=np.str_)[recording],
         labels,
-        np.repeat(np.array([entry.session for entry in store.recordings], dtype=np.str_), n_windows),
+        np.array([entry.session for entry in store.recordings], dtype=np.str_)[recording],
     )

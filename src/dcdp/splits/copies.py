@@ -57,7 +57,7 @@ class StoredRecordings(Protocol):
 
 def find_copies(
     windows: Windows, split: Split, store: StoredRecordings
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int8], NDArray[np.bool_], NDArray[np.int32]]:
     """Find the windows whose content occurs, at any position, in a recording of another part.
 
     A 64-bit fingerprint of each window's raw bytes is compared with every position in the other recordings. In each
@@ -74,16 +74,19 @@ def find_copies(
         (N,) the window's part, 0 to 2 for train, validation, test, or -1 for none; (N,) whether it was compared;
         (3, N) for each other part a recording that holds the window, or -1.
     """
-    part = np.full(len(windows), -1)
+    part = np.full(len(windows), -1, np.int8)
     for code, index in enumerate(split.parts(windows).values()):
         part[index] = code
     compared = np.zeros(len(windows), np.bool_)
-    holder = np.full((len(split.subjects), len(windows)), -1)
+    holder = np.full((len(split.subjects), len(windows)), -1, np.int32)
     todo = part >= 0
     for column, signal in sorted(enumerate(store.spec), key=lambda item: -item[1].rate_hz * len(item[1].channels)):
         index = np.flatnonzero(todo & windows.present[:, column])
         if len(index):
-            compared[index], holder[:, index] = _compare(windows.take(index), part[index], signal, store)
+            recording, rows = windows.recording[index], windows.rows[signal.name][index]
+            own = _own_fingerprints(recording, rows, windows.window_s, signal, store)
+            compared[index] = own != 0
+            holder[:, index] = _holders(own, recording, part[index], windows.window_s, signal, store)
             todo &= ~np.isin(windows.recording, windows.recording[compared])
     return part, compared, holder
 
@@ -116,27 +119,38 @@ def _copies_to_drop(windows: Windows, split: Split, store: StoredRecordings) -> 
     return {*windows.recording[in_later].tolist(), *holder[held & (code < part)].tolist()}
 
 
-def _compare(
-    windows: Windows, part: NDArray[np.int64], signal: Signal, store: StoredRecordings
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Compare one signal of N >= 1 windows: (N,) whether it could be compared, (3, N) holders in other parts."""
-    numbers, seat = np.unique(windows.recording, return_index=True)
-    own = np.zeros(len(windows), np.uint64)
-    rows, order = windows.rows[signal.name], np.argsort(windows.rows[signal.name], kind="stable")
-    for _, first, prints in _all_fingerprints(numbers, windows.window_s, signal, store):
+def _own_fingerprints(
+    recording: NDArray[np.int64], rows: NDArray[np.int64], window_s: float, signal: Signal, store: StoredRecordings
+) -> NDArray[np.uint64]:
+    """Return the fingerprint of one signal in N >= 1 windows, 0 where too plain."""
+    own, order = np.zeros(len(rows), np.uint64), np.argsort(rows, kind="stable")
+    for _, first, prints in _all_fingerprints(np.unique(recording), window_s, signal, store):
         # Memory stays that of the windows: what lies between them is looked at again below, not kept.
-        here = order[slice(*np.searchsorted(rows[order], [first, first + len(prints)]))]
+        here = order[slice(*np.searchsorted(rows, [first, first + len(prints)], sorter=order))]
         own[here] = prints[rows[here] - first]
+    return own
+
+
+def _holders(
+    own: NDArray[np.uint64],
+    recording: NDArray[np.int64],
+    part: NDArray[np.int8],
+    window_s: float,
+    signal: Signal,
+    store: StoredRecordings,
+) -> NDArray[np.int32]:
+    """Return for each of N windows the recordings of other parts that hold its fingerprint, (3, N), or -1."""
+    numbers, seat = np.unique(recording, return_index=True)
     known = np.unique(own)
-    holder = np.full((3, len(known)), -1)
+    holder = np.full((3, len(known)), -1, np.int32)
     part_of = dict(zip(numbers.tolist(), part[seat].tolist(), strict=True))
-    for number, _, prints in _all_fingerprints(numbers, windows.window_s, signal, store):
+    for number, _, prints in _all_fingerprints(numbers, window_s, signal, store):
         place = np.minimum(np.searchsorted(known, prints), len(known) - 1)
         holder[part_of[number], place[known[place] == prints]] = number
     holders = holder[:, np.searchsorted(known, own)]
     holders[:, own == 0] = -1
-    holders[part, np.arange(len(windows))] = -1  # a part may repeat itself
-    return own != 0, holders
+    holders[part, np.arange(len(own))] = -1  # a part may repeat itself
+    return holders
 
 
 def _all_fingerprints(
