@@ -60,7 +60,7 @@ def fit(
     source: DataSource, windows: Windows, fold: Split, *, seed: int = 0, config: RunConfig | None = None,
     device: str = "cpu",
 ) -> Bundle:  # fmt: skip
-    """Train on the fold's training subjects, stopped early on its validation subjects.
+    """Train on everybody but the fold's test subjects, or with ``training.early_stopping`` as its validation subjects ask.
 
     Parameters
     ----------

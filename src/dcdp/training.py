@@ -77,7 +77,7 @@ class TrainingConfig:
 
     epochs: int = 20
     max_steps: int = 1500
-    steps_per_subject: int = 60
+    steps_per_subject: int = 45
     patience: int = 8
     batch_size: int = 128
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -90,7 +90,7 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     normaliser_windows: int = 6000
-    early_stopping: bool = True
+    early_stopping: bool = False
     refit: bool = False
 
     def __post_init__(self) -> None:
@@ -104,8 +104,9 @@ class TrainingConfig:
             raise ConfigError("training.steps_per_subject must not be negative", self.steps_per_subject,
                               "0 is no limit.")
         if self.refit and not self.early_stopping:
-            raise ConfigError("training.refit repeats what early stopping found", "training.early_stopping=false",
-                              "Set one of them: without early stopping all people are trained on at once.")
+            raise ConfigError("training.refit needs training.early_stopping, whose length it repeats",
+                              "training.early_stopping=false",
+                              "Set it to true, or leave refit out: without it everybody is trained on at once.")
         if not self.learning_rate > 0:
             raise ConfigError("training.learning_rate must be positive", self.learning_rate, "Try 0.002.")
 

@@ -24,7 +24,7 @@ def make_config() -> Callable[..., RunConfig]:
             n_subjects=4, minutes_per_subject=2.5, recordings_per_subject=1, placements=("wrist",),
             modalities=("acc", "gyr"),
         )  # fmt: skip
-        length = TrainingConfig(**{"epochs": 2, "batch_size": 24} | training)
+        length = TrainingConfig(**{"epochs": 2, "batch_size": 24, "early_stopping": True} | training)
         return RunConfig(network=NetworkConfig("tiny"), body=body, training=length)
 
     return make

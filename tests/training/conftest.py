@@ -106,7 +106,7 @@ def method() -> Callable[..., tuple[TrainingConfig, ObjectiveConfig, ModulationC
         **training: object,
     ) -> tuple[TrainingConfig, ObjectiveConfig, ModulationConfig, AugmentConfig]:
         return (
-            TrainingConfig(**{"epochs": 2, "batch_size": 24} | training),
+            TrainingConfig(**{"epochs": 2, "batch_size": 24, "early_stopping": True} | training),
             objective or ObjectiveConfig(),
             modulation or ModulationConfig(),
             augment or AugmentConfig(0.0, 0.0),
