@@ -9,6 +9,7 @@ import pytest
 from dcdp.data.corrupted import CorruptedStore
 from dcdp.errors import ConfigError, MissingError
 from dcdp.evaluation import check_result, endurance_of, macro_f1_by_subject
+from dcdp.experiments.benchmark import GridOutcome
 from dcdp.experiments.grid import Grid, make_grid
 from dcdp.experiments.robustness import absences, score_robustness, training_spread
 from dcdp.experiments.robustness_runs import robustness_of_grid, robustness_of_run
@@ -134,12 +135,36 @@ def test_a_grid_keeps_robustness_in_each_result_and_runs_nothing_twice(tmp_path,
     for name, figures in result["test"]["absent"].items():
         assert result["robustness"]["absent_modality"][name]["loss"] == pytest.approx(figures["loss"], abs=1e-4)
     assert (tmp_path / "robustness.html").is_file()
+    assert json.loads((tmp_path / "robustness.json").read_text()) == {"format": 1, "verdicts": {"synthetic-arena": []}}
     monkeypatch.setattr("dcdp.experiments.fold_job.fit_method", lambda *_, **__: pytest.fail("trained again"))
     assert robustness_of_grid(grid).results == [result]
     path = tmp_path / f"{grid.cells[0].name}.json"
     path.write_text(json.dumps({key: value for key, value in result.items() if key != "robustness"}))
     with pytest.raises(ConfigError, match=r"goes on with the configuration it began with: got .* with no robustness"):
         robustness_of_grid(grid)
+
+
+def test_a_grid_tells_what_each_sensor_is_worth_to_ours_and_to_the_best_peer(tmp_path, monkeypatch):
+    def result(method, clean, left):
+        scores = {value: {"macro_f1": {"by_subject": {"a": value, "b": value}}} for value in (clean, left)}
+        return {"data": "hapt", "split": {"name": "arena"}, "method": method, "seed": 0, "test": scores[clean],
+                "robustness": {"absent_modality": {"gyr": scores[left]}}}  # fmt: skip
+
+    asked = []
+
+    def run(grid, **options):
+        asked.append((grid, options))
+        return GridOutcome([result("dcdp", 0.9, 0.88), result("forest", 0.8, 0.7)], {})
+
+    monkeypatch.setattr("dcdp.experiments.robustness_runs.run_grid", run)
+    robustness_of_grid(Grid(make_grid(GRID, "g").cells, tmp_path), workers=2)
+    ((grid, options),) = asked
+    assert [cell.robustness for cell in grid.cells] == [True]
+    assert options == {"workers": 2}
+    (verdict,) = json.loads((tmp_path / "robustness.json").read_text())["verdicts"]["hapt-arena"]
+    assert (verdict["absent"], verdict["peer"], verdict["met"]) == ("gyr", "forest", True)
+    assert verdict["ratio"] == pytest.approx(0.2)
+    assert "hapt, arena" in (tmp_path / "robustness.html").read_text()
 
 
 def test_a_cell_asks_for_robustness_or_not():

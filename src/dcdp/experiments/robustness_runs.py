@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from dcdp.batches import Batches
 from dcdp.bundle import Bundle
 from dcdp.data.store import Store
-from dcdp.evaluation import FORMAT, endurance_of, macro_f1_by_subject, pool_robustness
+from dcdp.evaluation import (
+    FORMAT,
+    Endurance,
+    absence_verdicts,
+    endurance_of,
+    macro_f1_by_subject,
+    pool_robustness,
+)
 from dcdp.experiments.benchmark import GridOutcome, run_grid
 from dcdp.experiments.fold import Report
 from dcdp.experiments.grid import Grid
@@ -34,7 +41,10 @@ PAGE_NAME = "robustness.html"
 
 
 def robustness_of_grid(grid: Grid, **options: Any) -> GridOutcome:
-    """Run a grid with every fold also scored under absent and failing sensors, and write ``robustness.html``.
+    """Run a grid with every fold also scored under absent and failing sensors.
+
+    The folder of the results also gets ``robustness.html``, and ``robustness.json`` with the verdicts on absent sensors
+    by data set and split.
 
     Parameters
     ----------
@@ -51,8 +61,19 @@ def robustness_of_grid(grid: Grid, **options: Any) -> GridOutcome:
     asked = Grid(tuple(replace(cell, robustness=True) for cell in grid.cells), grid.out)
     outcome = run_grid(asked, **options)
     if outcome.results:
-        write_robustness(grid.out / PAGE_NAME, endurance_of(outcome.results))
+        methods = endurance_of(outcome.results)
+        _write_json(grid.out / JSON_NAME, {"format": FORMAT, "verdicts": _verdicts(methods)})
+        write_robustness(grid.out / PAGE_NAME, methods)
     return outcome
+
+
+def _verdicts(methods: Sequence[Endurance]) -> dict[str, list[dict[str, Any]]]:
+    """Return, for each data set and split, what stands in an `AbsenceVerdict` for every sensor."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for data, split in dict.fromkeys((one.data, one.split) for one in methods):
+        here = [one for one in methods if (one.data, one.split) == (data, split)]
+        found[f"{data}-{split}"] = [asdict(one) | {"met": one.met} for one in absence_verdicts(here)]
+    return found
 
 
 def robustness_of_run(
@@ -108,9 +129,13 @@ def robustness_of_run(
         "test": {"macro_f1": {"mean": float(np.mean(list(clean.values()))), "by_subject": clean}},
         "robustness": pool_robustness(folds, clean),
     }
-    write_text(run / JSON_NAME, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    _write_json(run / JSON_NAME, found)
     write_robustness(run / PAGE_NAME, endurance_of([found]), found["method"])
     return found
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _numbered(progress: Report | None, fold: str) -> Report | None:
