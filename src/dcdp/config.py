@@ -13,9 +13,13 @@ from dcdp.objectives import ObjectiveConfig
 from dcdp.signals.windows import WindowConfig
 from dcdp.training import TrainingConfig
 
-__all__ = ["RunConfig", "default_config"]
+__all__ = ["AUGMENTATION", "RunConfig", "default_config"]
 
 _NEED_BRANCH_LOSS = ("mmpareto", "g_blending", "dgl")
+
+
+AUGMENTATION = AugmentConfig(rotation_deg=10.0, vigour=0.3, placement_dropout=0.3)
+"""What helped on validation people (docs/findings.md): other mountings, other vigour, fewer places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class RunConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     modulation: ModulationConfig = field(default_factory=ModulationConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: AugmentConfig = AUGMENTATION
     training: TrainingConfig = field(default_factory=TrainingConfig)
     body: BodyConfig = field(default_factory=BodyConfig)
 
