@@ -27,7 +27,7 @@ class GBlendingConfig:
     super_epoch
         Epochs between two estimates, >= 1.
     floor
-        Smallest change of overfitting that is told from none [nats], > 0: bounds the quotient.
+        Smallest growth of overfitting that is told from none [nats], > 0: bounds the quotient.
     """
 
     super_epoch: int = 3
@@ -48,7 +48,7 @@ def blend_weights(before: Tensor, now: Tensor, floor: float) -> Tensor | None:
     before, now
         (2, H) training and validation loss of each head, one super-epoch apart. NaN where a head has none.
     floor
-        Smallest ``|Delta O|``.
+        Smallest ``Delta O``; what lies below, a fall included, counts as this.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def blend_weights(before: Tensor, now: Tensor, floor: float) -> Tensor | None:
     """
     gain = (before[1] - now[1]).nan_to_num(0.0).clamp(min=0)  # how much generalisation improved
     overfitting = ((now[1] - now[0]) - (before[1] - before[0])).nan_to_num(0.0)
-    quotient = gain / overfitting.abs().clamp(min=floor).square()
+    quotient = gain / overfitting.clamp(min=floor).square()
     return quotient / quotient.sum() if quotient.sum() > 0 else None
 
 
@@ -90,8 +90,8 @@ class GBlending(BalanceRule):
       read the heads of the one joint training, which costs nothing but sees branches that have learned together;
     - the loss on training windows is the mean over the epoch, under dropout and augmentation; that on validation
       subjects is of the weights that are validated. Only changes of their difference enter;
-    - overfitting that hardly changed is taken as ``floor``: the quotient explodes otherwise. A head that got worse
-      weighs 0, and where all did, the weights stay;
+    - overfitting that hardly grew, or fell, is taken as ``floor``: the quotient explodes otherwise, and its square would
+      punish a fall, which is common under dropout. A head that got worse weighs 0; where all did, the weights stay;
     - the factor M + 1 makes equal weights the plain objective, whose own weights still apply. All weights start equal;
     - the validation subjects also decide when training stops; without any there is nothing to weigh by. An absent
       branch counts nothing;
