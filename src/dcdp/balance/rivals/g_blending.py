@@ -90,8 +90,8 @@ class GBlending(BalanceRule):
       read the heads of the one joint training, which costs nothing but sees branches that have learned together;
     - the loss on training windows is the mean over the epoch, under dropout and augmentation; that on validation
       subjects is of the weights that are validated. Only changes of their difference enter;
-    - overfitting that hardly grew, or fell, is taken as ``floor``: the quotient explodes otherwise, and its square would
-      punish a fall, which is common under dropout. A head that got worse weighs 0; where all did, the weights stay;
+    - overfitting that hardly grew, or fell, is taken as ``floor``: the quotient explodes otherwise, and its square
+      would punish a fall, common under dropout. A head that got worse weighs 0; where all did, the weights stay;
     - the factor M + 1 makes equal weights the plain objective, whose own weights still apply. All weights start equal;
     - the validation subjects also decide when training stops; without any there is nothing to weigh by. An absent
       branch counts nothing;
