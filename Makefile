@@ -8,10 +8,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench lock clean
+.PHONY: help setup demo test check format docs bench results-check lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv from requirements.lock and install dcdp into it
 
@@ -42,6 +42,9 @@ docs: setup ## run the examples of README, docs and docstrings
 
 bench: setup ## measure speed, as ratios inside one run
 	for script in benchmarks/bench_*.py; do OMP_NUM_THREADS=1 $(BIN)/python "$$script" || exit 1; done
+
+results-check: setup ## run a small part of the published figures again and compare (DATA=folder of the archives)
+	$(BIN)/python studies/results_check.py $(if $(DATA),--data "$(DATA)")
 
 lock: ## choose the newest versions that fit pyproject.toml and write requirements.lock
 	rm -rf build/lock

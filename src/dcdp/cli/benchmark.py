@@ -83,6 +83,7 @@ def _run(grid: Grid, **options: Any) -> None:
     outcome = run_grid(grid, console=Console(stderr=True), **options)
     if outcome.results:
         _print_results(outcome.results, grid.out)
+        _write_report(grid)
     if outcome.failures:
         count = f"{len(outcome.failures)} of {len(grid.cells)} that did not"
         why = "; ".join(f"{name} ({reason})" for name, reason in outcome.failures.items())
@@ -96,10 +97,21 @@ def _print_results(results: list[dict[str, Any]], out: Path) -> None:
     from dcdp.experiments.export import sum_up
 
     for name, methods in sum_up(results).items():
-        rows = [_row(method, figures) for method, figures in methods.items()]
+        best_first = sorted(methods, key=lambda method: -methods[method]["macro_f1"])
+        rows = [_row(method, methods[method]) for method in best_first]
         columns = ["method", "macro-F1", "by group", "people", "seeds", "folds", "parameters", "train s", "windows/s"]
-        print_table(columns, sorted(rows, key=lambda row: -float(row[1])), f"{name}: macro-F1 of people never seen")
+        print_table(columns, rows, f"{name}: macro-F1 of people never seen")
     print_lines(f"results  {out}")
+
+
+def _write_report(grid: Grid) -> None:
+    from dcdp.cli.summary import print_lines
+    from dcdp.experiments.cells import result_path
+    from dcdp.reports.benchmark import write_benchmark_report
+
+    files = [path for path in (result_path(grid.out, cell) for cell in grid.cells) if path.is_file()]
+    page = write_benchmark_report(files, grid.out / "report.html", title=f"Benchmark {grid.out.name}")
+    print_lines(f"report   {page}")
 
 
 def _row(method: str, figures: Mapping[str, Any]) -> list[Any]:

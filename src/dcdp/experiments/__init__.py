@@ -1,20 +1,35 @@
-"""Runs over folds: load, split, audit, train, test, report."""
+"""Runs over folds: load, split, audit, train, test, report; and grids of them."""
 
 from __future__ import annotations
 
+from dcdp.experiments.benchmark import GridOutcome, run_grid
 from dcdp.experiments.fold import FoldRequest, audit_fold, evaluate_bundle, run_fold, train_fold
+from dcdp.experiments.grid import Cell, Grid, make_grid, read_grid
+from dcdp.experiments.methods import FittedMethod, Method, fit_method, method_config, named_method, score_method
 from dcdp.experiments.run import RunRequest, evaluate_run, train_run
 from dcdp.experiments.source import DataSource, load
 
 __all__ = [
+    "Cell",
     "DataSource",
+    "FittedMethod",
     "FoldRequest",
+    "Grid",
+    "GridOutcome",
+    "Method",
     "RunRequest",
     "audit_fold",
     "evaluate_bundle",
     "evaluate_run",
+    "fit_method",
     "load",
+    "make_grid",
+    "method_config",
+    "named_method",
+    "read_grid",
     "run_fold",
+    "run_grid",
+    "score_method",
     "train_fold",
     "train_run",
 ]
