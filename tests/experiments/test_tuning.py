@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -155,12 +156,11 @@ def test_a_trial_behind_the_median_is_stopped_early(
 ) -> None:
     scores = iter((0.5, 0.6, 0.1))
 
-    def scripted(request: FoldRequest, *, watch: Any, **_: Any) -> Any:
+    def scripted(_: FoldRequest, *, watch: Any, **__: Any) -> Any:
         score = next(scores)
         for _ in range(3):
             watch({"macro_f1": score})
-        trained = type("Trained", (), {"validation": {"macro_f1": score}, "epochs": 3})
-        return None, trained
+        return None, SimpleNamespace(validation={"macro_f1": score}, epochs=3)
 
     monkeypatch.setattr(search_module, "train_fold", scripted)
     monkeypatch.setattr(search_module, "N_BEFORE_PRUNING", 2)
@@ -186,6 +186,21 @@ def test_tune_joins_the_folds_and_goes_on_with_more_trials(config: RunConfig, tm
     assert [len(fold["trials"]) for fold in more["folds"].values()] == [2, 2]
     with pytest.raises(ConfigError, match=r"a search goes on with what it began with: got another seed in"):
         tune(replace(request, seed=1), config, space)
+
+
+@pytest.mark.slow
+def test_folds_side_by_side_find_what_they_find_one_by_one(config: RunConfig, tmp_path: Path) -> None:
+    request = TuneRequest("synthetic", tmp_path / "one", folds="1,2", trials=2, device="cpu")
+    space = make_space(SPACE, config)
+    one_by_one = tune(request, config, space)["folds"]
+    heard: list[str] = []
+
+    def progress(name: str) -> Callable[[int, int, str], None]:
+        return lambda *_: heard.append(name)
+
+    both = tune(replace(request, out=tmp_path / "two", workers=2), config, space, progress)["folds"]
+    assert {name: told(fold) for name, fold in both.items()} == {name: told(fold) for name, fold in one_by_one.items()}
+    assert {"fold s01", "fold s02"} <= set(heard)
 
 
 def test_tune_refuses_a_folder_that_is_no_search(config: RunConfig, tmp_path: Path) -> None:
