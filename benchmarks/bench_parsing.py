@@ -1,11 +1,15 @@
 """Read the files of the real sets with dcdp, polars, pandas, NumPy and SciPy in one run: MB of files a second.
 
-    python benchmarks/bench_parsing.py [--data FOLDER] [--unpacked FOLDER] [--sets hapt,uschad,dsads] [--rounds 2]
+    python benchmarks/bench_parsing.py [--data FOLDER] [--unpacked FOLDER] [--sets hapt,uschad,dsads]
+        [--rounds 2] [--turns N]
 
 Every reader makes the same float64 tables from the same unpacked files, which one plain reading has put into the
 page cache. Each runs in a process of its own, by turns, and its best round counts. ``threads`` is what the reader may
 use: with 1 the process is pinned to one core and its processor time counts, which a busy machine changes least; with
 more it is the time on the clock. NumPy reads a share of the files (``share``).
+
+``--turns N`` instead lets the readers take turns file by file in one process, over every N-th table: ratios that hold
+on a machine that is busy with other things.
 """
 
 from __future__ import annotations
@@ -159,6 +163,29 @@ def compare(name: str, folder: Path, rounds: int) -> None:
         print(json.dumps(facts), flush=True)
 
 
+def take_turns(name: str, folder: Path, every: int) -> None:
+    """Print one line a reader: its processor time over that of dcdp for the same files."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    groups = groups_of(name, folder)[::every]
+    readers = [reader for reader in READERS[name] if reader not in SHARES]
+    functions = [globals()[f"read_{reader}"] for reader in readers]
+    cpu_s = np.zeros((len(groups), len(readers)))
+    for function in functions:  # imports and first-call costs are not parsing
+        list(function(name, groups[:1]))
+    for row, group in enumerate(groups):
+        for column, function in enumerate(functions):
+            started = time.process_time()
+            list(function(name, [group]))
+            cpu_s[row, column] = time.process_time() - started
+    n_bytes = sum(path.stat().st_size for paths in groups for path in paths)
+    for reader, own_s in zip(readers, cpu_s.T, strict=True):
+        facts = {"data": name, "reader": reader, "way": "turns", "threads": 1, "tables": len(groups),
+                 "MB_per_s": round(n_bytes / own_s.sum() / 1e6, 1),
+                 "dcdp_is_faster": round(own_s.sum() / cpu_s[:, 0].sum(), 2),
+                 "median": round(float(np.median(own_s / cpu_s[:, 0])), 2)}  # fmt: skip
+        print(json.dumps(facts), flush=True)
+
+
 def main() -> None:
     """Unpack the archives and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -166,7 +193,10 @@ def main() -> None:
     parser.add_argument("--unpacked", type=Path)
     parser.add_argument("--sets", default="hapt,uschad,dsads")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--turns", type=int, metavar="N")
     options = parser.parse_args()
+    if options.turns:
+        os.environ["POLARS_MAX_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as temporary:
         for name in options.sets.split(","):
             folder = (options.unpacked or Path(temporary)) / name
@@ -177,7 +207,10 @@ def main() -> None:
                     continue
                 folder.mkdir(parents=True)
                 subprocess.run(["tar", "-xJf", str(archive), "-C", str(folder)], check=True)
-            compare(name, folder, options.rounds)
+            if options.turns:
+                take_turns(name, folder, options.turns)
+            else:
+                compare(name, folder, options.rounds)
 
 
 if __name__ == "__main__":

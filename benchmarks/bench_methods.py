@@ -1,0 +1,88 @@
+"""Measure what every method costs, one after the other in one run: training, prediction, size, latency of one window.
+
+    python benchmarks/bench_methods.py [--data hapt|synthetic|...] [--methods dcdp,forest,...] [--steps 60] [--out FILE]
+
+Each method is fitted on the first fold of the ``arena`` split, the deep ones for ``--steps`` steps, and predicts a
+thousand test windows and single ones; scores do not matter here. One thread, and processor time: that is what a busy
+machine changes least. Peers that take no steps count each training window once.
+Real sets are read from the cache or from $DCDP_DATA; ``synthetic`` needs no files. Ratios are times that of ``dcdp``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dcdp.evaluation.results import environment
+from dcdp.experiments.cost import measure_cost
+from dcdp.experiments.fold import FoldRequest, audit_fold
+from dcdp.experiments.methods import OURS, fit_method, method_config, named_method
+from dcdp.experiments.source import load
+from dcdp.models.peers.registry import list_peers
+from dcdp.signals.windows import cut_windows
+from dcdp.splits import make_folds
+
+COLUMNS = ("train_windows_per_s", "windows_per_s", "latency_ms", "parameters", "bytes")
+SHORT = ("body.minutes_per_subject=3.0",)
+
+
+def measure(name: str, data: str, steps: int) -> dict[str, Any]:
+    """Fit one method on the first fold and measure it."""
+    method = named_method(name)
+    body = SHORT if data == "synthetic" else ()
+    config = method_config(method, data, (f"training.max_steps={steps}", *body))
+    source = load(data, body=config.body)
+    windows = cut_windows(source.store, config.windows)
+    fold = make_folds("arena", source.store.subjects)[0]
+    request, _ = audit_fold(FoldRequest(source, windows, fold, config))
+    fitted = fit_method(method, request)
+    cost = measure_cost(fitted, source.store, request.part("test"))
+    if cost["train_windows_per_s"] is None:  # no steps: each training window is read once
+        cost["train_windows_per_s"] = round(len(request.part("train")) / fitted.seconds, 1)
+    return cost
+
+
+def table(costs: dict[str, dict[str, Any]]) -> str:
+    """Return one line a method, in brackets the ratio to our own network."""
+    lines = [f"{'method':<22}" + "".join(f"{name:>28}" for name in COLUMNS)]
+    for name, cost in costs.items():
+        cells = []
+        for column in COLUMNS:
+            own, ours = cost.get(column), costs.get(OURS, {}).get(column)
+            ratio = f" ({own / ours:.2f})" if own and ours else ""
+            cells.append(f"{'-' if own is None else f'{own:,g}'}{ratio:>9}".rjust(28))
+        lines.append(f"{name:<22}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, save after every method, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="hapt")
+    parser.add_argument("--methods", default=",".join((OURS, *list_peers())))
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--out", type=Path, default=Path("results/methods_cost.json"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    time.perf_counter = time.process_time  # everything here happens in this one thread
+    costs: dict[str, dict[str, Any]] = {}
+    for name in options.methods.split(","):
+        print(f"measuring {name} ...", flush=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            costs[name] = measure(name, options.data, options.steps)
+        print(json.dumps({name: costs[name]}), flush=True)
+        found = {"data": options.data, "steps": options.steps, **environment(), "methods": costs}
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    print(table(costs))
+
+
+if __name__ == "__main__":
+    main()
