@@ -178,8 +178,9 @@ def draw_activities(table: Standing, labels: Sequence[str], f1: Mapping[str, Map
     known = sorted(known, key=lambda label: -mean[label])
     left, row, slanted = 236, 24, max(len(shorten(name, _NAME)) for name in methods)
     width = min(WIDTH - left - 110, 84 * len(methods))
+    overhang = int(4.8 * len(shorten(methods[-1], _NAME))) + 20  # of the last name, which is slanted
     top = 24 + int(4.8 * slanted)
-    with new_sheet(WIDTH, top + row * len(known) + 12) as sheet:
+    with new_sheet(min(WIDTH, left + width + overhang), top + row * len(known) + 12) as sheet:
         axes = sheet.axes(left, top, width, row * len(known))
         lowest = min(min(own.values()) for own in f1.values() if own)
         for i, label in enumerate(known):

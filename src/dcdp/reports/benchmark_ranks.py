@@ -93,8 +93,10 @@ def draw_costs(
     costs
         (Data set, split, method) -> cost by name, see `dcdp.evaluation.Cell`.
     """
-    shown = [key for key in COSTS if sum(key in cost for cost in costs.values()) >= 2]
-    tables = [table for table in tables if any(costs.get((table.data, table.split, row.method)) for row in table.rows)]
+    spent = [[costs.get((table.data, table.split, row.method), {}) for row in table.rows] for table in tables]
+    shown = [key for key in COSTS if any(sum(key in cost for cost in own) >= 2 for own in spent)]
+    known = [any(key in cost for cost in own for key in shown) for own in spent]
+    tables = [table for table, here in zip(tables, known, strict=True) if here]
     if not shown or not tables:
         return None
     names = [name for name in looks if any(key[2] == name and cost for key, cost in costs.items())]
