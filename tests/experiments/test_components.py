@@ -28,6 +28,8 @@ KEYS = {
     ("left out", "statistics path"): {"network.statistics_width"},
     ("left out", "waveform path"): {"network.widths"},
     ("left out", "rotation"): {"augment.rotation_deg"},
+    ("left out", "vigour"): {"augment.vigour"},
+    ("left out", "placement dropout"): {"augment.placement_dropout"},
     ("left out", "weight averaging"): {"training.average"},
     ("left out", "branch dropout"): {"network.branch_dropout"},
     ("left out", "label smoothing"): {"objective.label_smoothing"},
