@@ -14,12 +14,11 @@ from dcdp.experiments.verdicts import EARNS, HARMS, OFF, TIE, judge, judge_all
 PART = Component("brake", "It brakes.", "left out", "whole", "lacking")
 
 
-def made_up(scores: Sequence[float], rate: float = 1000.0, variance: float = 0.2, **test: Any) -> dict[str, Any]:
+def made_up(scores: Sequence[float], variance: float = 0.2, **test: Any) -> dict[str, Any]:
     people = {f"s{place}": score for place, score in enumerate(scores)}
     return {
         "branches": ["acc", "gyr"],
         "test": {"macro_f1": {"mean": sum(scores) / len(scores), "by_subject": people}, **test},
-        "cost": {"train_windows_per_s": rate},
         "training": {"fold": {"loss_step_variance": variance}},
     }
 
@@ -33,8 +32,8 @@ def made_up(scores: Sequence[float], rate: float = 1000.0, variance: float = 0.2
     ],
 )
 def test_a_verdict_follows_the_interval(gains: Sequence[float], verdict: str, sentence: str) -> None:
-    whole = {0: made_up([0.8 + gain for gain in gains], rate=800.0)}
-    found = judge(PART, whole, {0: made_up([0.8] * 6)})
+    whole = {0: made_up([0.8 + gain for gain in gains])}
+    found = judge(PART, whole, {0: made_up([0.8] * 6)}, {"whole": 0.05, "lacking": 0.04})
     assert (found["verdict"], found["sentence"]) == (verdict, sentence)
     assert found["difference"] == pytest.approx(sum(gains) / 6)
     assert found["interval"][0] <= found["difference"] <= found["interval"][1]
@@ -43,7 +42,7 @@ def test_a_verdict_follows_the_interval(gains: Sequence[float], verdict: str, se
 def test_seeds_are_averaged_by_person_before_they_are_paired() -> None:
     whole = {0: made_up([0.9, 0.7]), 1: made_up([0.7, 0.9])}
     lacking = {0: made_up([0.7, 0.7]), 1: made_up([0.7, 0.7]), 2: made_up([0.0, 0.0])}  # a seed that only it has
-    found = judge(PART, whole, lacking)
+    found = judge(PART, whole, lacking, {})
     assert found["interval"] == pytest.approx([0.1, 0.1])  # both people gain .1 on average
     assert found["n_people"] == 2
     assert found["seeds"] == [0, 1]
@@ -52,18 +51,19 @@ def test_seeds_are_averaged_by_person_before_they_are_paired() -> None:
 
 def test_one_training_for_both_means_that_the_part_is_off() -> None:
     same = {0: made_up([0.8, 0.7])}
-    found = judge(PART, same, same)
+    found = judge(PART, same, same, {})
     assert (found["verdict"], found["difference"]) == (OFF, None)
 
 
 def test_a_time_that_does_not_show_is_not_told_as_a_cost() -> None:
-    found = judge(PART, {0: made_up([0.8, 0.7], rate=995.0)}, {0: made_up([0.8, 0.7])})
-    assert found["sentence"] == "tie; its time does not show"
-    assert judge(PART, {0: made_up([0.8, 0.7], rate=0.0)}, {0: made_up([0.8, 0.7])})["cost"] is None
+    one = {0: made_up([0.8, 0.7])}
+    found = judge(PART, one, {0: made_up([0.8, 0.7])}, {"whole": 0.0405, "lacking": 0.04})
+    assert found["sentence"] == "tie; its time does not show; few people"
+    assert judge(PART, one, {0: made_up([0.8, 0.7])}, {"whole": 0.04})["cost"] is None
 
 
 def test_one_person_tells_nothing() -> None:
-    found = judge(PART, {0: made_up([0.9])}, {0: made_up([0.8])})
+    found = judge(PART, {0: made_up([0.9])}, {0: made_up([0.8])}, {})
     assert (found["verdict"], found["sentence"]) == (TIE, "one person tells nothing")
 
 
@@ -76,7 +76,7 @@ def test_p_is_corrected_over_all_parts_that_were_tested() -> None:
         Component("off", "", "left out", "whole", "other"),
         Component("unknown", "", "left out", "whole", "never_run"),
     ]
-    told = judge_all(parts, variants)
+    told = judge_all(parts, variants, {})
     assert [one["component"] for one in told] == ["brake", "second", "off"]
     assert told[0]["p_value"] == pytest.approx(2 / 2**8)
     assert [one["p_holm"] for one in told] == [pytest.approx(4 / 2**8), pytest.approx(4 / 2**8), None]

@@ -17,26 +17,38 @@ EARNS, TIE, HARMS, OFF = "earns its place", "tie", "harms", "off"
 Results = Mapping[int, Mapping[str, Any]]
 """Results of one variant on one data set and split, by seed."""
 
-_LEAST_COST = 0.02  # smaller shares of a step are not told apart on a machine that does other things too
+_LEAST_COST = 0.02  # smaller shares of a step are not told apart
 
 
-def judge_all(components: Sequence[Component], variants: Mapping[str, Results]) -> list[dict[str, Any]]:
-    """Judge every component whose two variants have results; p is corrected over all of them (Holm)."""
+def judge_all(
+    components: Sequence[Component], variants: Mapping[str, Results], step_s: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Judge every component whose two variants have results; p is corrected over all of them (Holm).
+
+    Parameters
+    ----------
+    step_s
+        Variant -> time of a step of training [s], where it is known.
+    """
     known = [one for one in components if {one.with_part, one.without_part} <= variants.keys()]
-    told = [judge(one, variants[one.with_part], variants[one.without_part]) for one in known]
+    told = [judge(one, variants[one.with_part], variants[one.without_part], step_s) for one in known]
     tested = [one for one in told if one["p_value"] is not None]
     for one, p_value in zip(tested, holm([one["p_value"] for one in tested]), strict=True):
         one["p_holm"] = p_value
     return told
 
 
-def judge(component: Component, with_part: Results, without_part: Results) -> dict[str, Any]:
+def judge(
+    component: Component, with_part: Results, without_part: Results, step_s: Mapping[str, float]
+) -> dict[str, Any]:
     """Compare two variants that differ in one component.
 
     Parameters
     ----------
     with_part, without_part
         Results by seed; the seeds that both have are compared. The very same results mean that the component is off.
+    step_s
+        As in `judge_all`.
 
     Returns
     -------
@@ -59,7 +71,7 @@ def judge(component: Component, with_part: Results, without_part: Results) -> di
         "seeds": seeds,
         "n_people": len(ours),
         "by_seed": {str(seed): _mean(with_part, seed) - _mean(without_part, seed) for seed in seeds},
-        "cost": _cost(with_part, without_part, seeds),
+        "cost": _cost(step_s.get(component.with_part), step_s.get(component.without_part)),
     }
     if len(ours) < 2:
         return facts | {"verdict": TIE, "sentence": "one person tells nothing", "note": "Test more people."}
@@ -71,7 +83,7 @@ def judge(component: Component, with_part: Results, without_part: Results) -> di
         "p_value": found.p_value,
         "note": found.note,
         "verdict": verdict,
-        "sentence": _sentence(verdict, facts["cost"]),
+        "sentence": _sentence(verdict, facts["cost"]) + ("; few people" if found.note else ""),
     }
 
 
@@ -88,14 +100,9 @@ def _mean(results: Results, seed: int) -> float:
     return float(results[seed]["test"]["macro_f1"]["mean"])
 
 
-def _cost(with_part: Results, without_part: Results, seeds: Sequence[int]) -> float | None:
-    """Return by which share the part makes a step of training longer; the median over seeds forgives a busy hour."""
-    rates = [[results[seed].get("cost", {}).get("train_windows_per_s") for seed in seeds]
-             for results in (with_part, without_part)]  # fmt: skip
-    if not all(rate for own in rates for rate in own):
-        return None
-    ours, theirs = (float(np.median(own)) for own in rates)
-    return theirs / ours - 1
+def _cost(with_part_s: float | None, without_part_s: float | None) -> float | None:
+    """Return by which share the part makes a step of training longer."""
+    return with_part_s / without_part_s - 1 if with_part_s and without_part_s else None
 
 
 def _sentence(verdict: str, cost: float | None) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dcdp.errors import FormatError, MissingError
 from dcdp.files import write_text
 from dcdp.reports.ink import GROUND, INK, RULE, SERIES, SOFT, Drawing, Sheet, draw, dress, new_sheet, shorten
@@ -70,7 +68,7 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
     judged: list[Table | Figure] = []
     if any(row["interval"] for row in components):
         judged.append(Figure(draw_forest(name, components), caption))
-    judged.append(_verdicts(components))
+    judged += [_verdicts(group, components) for group in _GROUPS if any(row["group"] == group for row in components)]
     sections = [
         Section(f"{name}: verdicts", "Which parts change the score on people never seen?", judged),
         Section(f"{name}: claims", "What the paper says its parts bring, measured.", _readings(one["readings"])),
@@ -79,21 +77,22 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
     return [section for section in sections if section.items]
 
 
-def _verdicts(components: Sequence[Mapping[str, Any]]) -> Table:
+def _verdicts(group: str, components: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         [
-            row["component"], row["group"], row["about"], row["difference"], _interval(row["interval"]), row["p_holm"],
+            row["component"], row["about"], row["difference"], _interval(row["interval"]), row["p_holm"],
             None if row["cost"] is None else f"{row['cost']:+.0%}", row["verdict"],
         ]
         for row in components
+        if row["group"] == group
     ]  # fmt: skip
-    columns = ["part", "how", "what it is", "difference", "95 % interval", "p (Holm)", "time of a step", "verdict"]
-    notes = {row["note"] for row in components if row["note"]}
+    columns = ["part", "what it is", "difference", "95 % interval", "p (Holm)", "step", "verdict"]
+    notes = {row["note"] for row in components if row["note"] and row["group"] == group}
     told = (
         "A part earns its place where the whole interval lies above 0, harms where it lies below, else it is a tie. "
-        "Off: the full method does not have it. The time of a step is that of training, measured while the cells ran. "
+        "Off: the full method does not have it. Step: by how much the part makes a step of training longer. "
     )
-    return Table("Verdict on each part", columns, rows, told + " ".join(sorted(notes)).capitalize())
+    return Table(_GROUPS[group], columns, rows, told + " ".join(f"{note.capitalize()}." for note in sorted(notes)))
 
 
 def _readings(readings: Mapping[str, Any]) -> list[Table]:
@@ -135,11 +134,11 @@ def _variants(variants: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = [
         [
             name, one["macro_f1"], one["std"], len(one["by_seed"]), one["parameters"],
-            _rate(one["train_windows_per_s"]), "" if one["runs_as"] == name else one["runs_as"],
+            1000 * one["step_s"], "" if one["runs_as"] == name else one["runs_as"],
         ]
         for name, one in variants.items()
     ]  # fmt: skip
-    columns = ["variant", "macro-F1", "spread over people", "seeds", "parameters", "windows/s", "same training as"]
+    columns = ["variant", "macro-F1", "spread over people", "seeds", "parameters", "step [ms]", "same training as"]
     return Table("Macro-F1 of each variant", columns, rows)
 
 
@@ -192,11 +191,6 @@ def _draw_row(sheet: Sheet, axes: Axes, place: int, row: Mapping[str, Any]) -> N
 
 def _interval(interval: Sequence[float] | None) -> str | None:
     return None if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
-
-
-def _rate(rates: Sequence[float | None]) -> int | None:
-    known = [rate for rate in rates if rate]
-    return round(float(np.median(known))) if known else None
 
 
 def _small(value: float | None) -> str | None:
