@@ -41,8 +41,8 @@ from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, 
 
 __all__ = [
     "FORMAT",
-    "UNMEASURED_TEMPERATURE",
     "PUBLISHED",
+    "UNMEASURED_TEMPERATURE",
     "AbsenceVerdict",
     "Comparison",
     "Endurance",
