@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dcdp.errors import ConfigError, DataError, StorageError
 from dcdp.evaluation import read_result, subject_macro_f1
-from dcdp.experiments import benchmark, cells, cost, fold_job, peers
+from dcdp.experiments import benchmark, cells, classical_peers, cost, fold_job
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.grid import make_grid
 from dcdp.experiments.run import RunRequest, train_run
@@ -34,7 +34,7 @@ def small_grid(*methods, settings=(), **block):
 def quick():
     """Let forests be small and timing short."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "fit_forest", partial(peers.fit_forest, n_trees=10))
+        patch.setattr(classical_peers, "fit_forest", partial(classical_peers.fit_forest, n_trees=10))
         patch.setattr(cost, "_REPEATS", 2)
         yield
 

@@ -13,8 +13,9 @@ from dcdp.batches import Batches
 from dcdp.data.store import memory_store
 from dcdp.errors import ConfigError, DataError, SplitError
 from dcdp.evaluation import UNMEASURED_TEMPERATURE
+from dcdp.experiments.classical_peers import window_features
 from dcdp.experiments.fold import FoldRequest, audit_fold, run_fold, train_fold
-from dcdp.experiments.peers import score_peer, window_features
+from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import DataSource, load
 from dcdp.models.network import branches_by, lay_out
 from dcdp.records import Recording, Track

@@ -12,9 +12,10 @@ import torch
 from dcdp.augmentation import AugmentConfig
 from dcdp.errors import ConfigError
 from dcdp.evaluation import check_result, subject_macro_f1
+from dcdp.experiments import classical_peers, deep_peers, peers
 from dcdp.experiments import fold as fold_module
-from dcdp.experiments import peers
 from dcdp.experiments.fold import FoldRequest, run_fold
+from dcdp.experiments.peer_task import together
 from dcdp.experiments.peers import expand_peers, pool_peer, score_peer
 from dcdp.experiments.run import RunRequest, train_run
 from dcdp.experiments.source import load
@@ -61,13 +62,13 @@ def scored(source, parts, config):
 @pytest.fixture
 def asked(monkeypatch):
     """Return what each call of `fit` was given; it trains all the same."""
-    calls, fit = [], peers.fit
+    calls, fit = [], deep_peers.fit
 
     def spy(network, train, *settings, **options):
         calls.append((network, train, settings, options))
         return fit(network, train, *settings, **options)
 
-    monkeypatch.setattr(peers, "fit", spy)
+    monkeypatch.setattr(deep_peers, "fit", spy)
     return calls
 
 
@@ -110,7 +111,7 @@ def test_at_ours_a_peer_has_our_recipe_too(scored, asked, config):
 
 def test_early_stopping_keeps_the_epoch_that_was_best_for_validation_people(scored, monkeypatch):
     figures = iter([0.3, 0.9, 0.1, 0.2])
-    monkeypatch.setattr(peers, "_validate", lambda *_: {"macro_f1": next(figures)})
+    monkeypatch.setattr(deep_peers, "_validate", lambda *_: {"macro_f1": next(figures)})
     found = scored("tinierhar")
     assert found["best_epoch"] == 1
     assert found["validation"] == {"macro_f1": 0.9}
@@ -126,8 +127,10 @@ def test_after_a_refit_validation_people_are_trained_on_for_the_epochs_that_were
 
 
 def test_a_classical_peer_is_fitted_on_validation_people_too(scored, parts, monkeypatch):
-    seen, fit = [], peers.fit_forest
-    monkeypatch.setattr(peers, "fit_forest", lambda f, label, *a, **k: seen.append(label) or fit(f, label, *a, **k))
+    seen, fit = [], classical_peers.fit_forest
+    monkeypatch.setattr(
+        classical_peers, "fit_forest", lambda f, label, *a, **k: seen.append(label) or fit(f, label, *a, **k)
+    )
     scored("forest")
     n_windows = len(parts["train"]) + len(parts["validation"])
     assert [len(label) for label in seen] == [n_windows]
@@ -135,7 +138,7 @@ def test_a_classical_peer_is_fitted_on_validation_people_too(scored, parts, monk
 
 def test_windows_joined_again_are_those_that_were_cut(parts, source, config):
     windows = cut_windows(source.store, config.windows)
-    joined = peers._together([parts["train"], parts["test"], parts["validation"]])
+    joined = together([parts["train"], parts["test"], parts["validation"]])
     for name in ("recording", "start_s", "present", "label", "subject"):
         assert np.array_equal(getattr(joined, name), getattr(windows, name))
     assert all(np.array_equal(rows, windows.rows[name]) for name, rows in joined.rows.items())
@@ -170,10 +173,10 @@ def test_windows_that_have_nothing_left_are_guessed(scored, source, parts, monke
 
 
 def test_an_unknown_statistic_is_replaced_by_its_mean_over_the_windows_that_have_it(scored, parts, monkeypatch):
-    train, fitted, fit = parts["train"], [], peers.fit_forest
+    train, fitted, fit = parts["train"], [], classical_peers.fit_forest
     present = train.present.copy()
     present[::3, 1] = False
-    monkeypatch.setattr(peers, "fit_forest", lambda f, *a, **k: fitted.append(f) or fit(f, *a, **k))
+    monkeypatch.setattr(classical_peers, "fit_forest", lambda f, *a, **k: fitted.append(f) or fit(f, *a, **k))
     scored("forest", train=replace(train, present=present), validation=None)
     (features,) = fitted
     half = features.shape[1] // 2
@@ -184,7 +187,7 @@ def test_an_unknown_statistic_is_replaced_by_its_mean_over_the_windows_that_have
 
 
 def test_minirocket_reads_standardised_channels_and_zeros_where_there_is_nothing(scored, parts, monkeypatch):
-    seen, fit = [], peers.fit_minirocket
+    seen, fit = [], classical_peers.fit_minirocket
 
     def spectrum(_windows, _seed):
         return lambda x: np.abs(np.fft.rfft(x, axis=2))[..., :12].reshape(len(x), -1).astype(np.float32)
@@ -193,7 +196,7 @@ def test_minirocket_reads_standardised_channels_and_zeros_where_there_is_nothing
         seen.append((windows, held_out))
         return fit(windows, label, seed, held_out, make=spectrum)
 
-    monkeypatch.setattr(peers, "fit_minirocket", spy)
+    monkeypatch.setattr(classical_peers, "fit_minirocket", spy)
     monkeypatch.setattr(peers, "require_package", lambda *_: None)
     found = scored("minirocket")
     ((windows, held_out),) = seen

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dcdp.experiments import feature_table
+from dcdp.experiments.classical_peers import window_features
 from dcdp.experiments.feature_table import FeatureTable
-from dcdp.experiments.peers import window_features
 from dcdp.experiments.source import load
 from dcdp.models.network import lay_out
 from dcdp.signals.windows import cut_windows

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.data.store import Store
-from dcdp.experiments.peers import window_features
+from dcdp.experiments.classical_peers import window_features
 from dcdp.models.network import BranchLayout
 from dcdp.records import Windows
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 
 class FeatureTable:
-    """`dcdp.experiments.peers.window_features`, with the rows of known windows looked up.
+    """`dcdp.experiments.classical_peers.window_features`, with the rows of known windows looked up.
 
     Parameters
     ----------

@@ -16,7 +16,8 @@ from dcdp.config import RunConfig, default_config
 from dcdp.data.store import Store
 from dcdp.errors import unknown_name
 from dcdp.experiments.fold import FoldRequest, Report, branch_utilisation, evaluate_bundle, train_fold
-from dcdp.experiments.peers import Describe, Predict, expand_peers, fit_peer, score_fitted
+from dcdp.experiments.peer_task import Describe, Predict
+from dcdp.experiments.peers import expand_peers, fit_peer, score_fitted
 from dcdp.inference import infer
 from dcdp.models.network import BranchLayout
 from dcdp.models.peers.registry import list_peers

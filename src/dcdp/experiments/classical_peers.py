@@ -1,0 +1,158 @@
+"""Fit a classical peer: trees on window statistics, MiniRocket on standardised channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dcdp.batches import Batches
+from dcdp.data.store import Store
+from dcdp.experiments.peer_task import FittedPeer, PeerTask, together
+from dcdp.models.network import BranchLayout
+from dcdp.models.normalise import ChannelNormaliser
+from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, forest_bytes, predict_proba
+from dcdp.models.peers.gradient_boosting import fit_boosting, predict_boosting
+from dcdp.models.peers.minirocket import fit_minirocket, predict_minirocket
+from dcdp.models.peers.side_by_side import SingleHead
+from dcdp.models.statistics import WindowStatistics
+from dcdp.records import Windows
+
+__all__ = ["fit_rocket", "fit_trees", "window_features"]
+
+_PER_GATHER = 1024
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+def window_features(
+    store: Store, windows: Windows, layouts: Sequence[BranchLayout], extended: bool = False
+) -> NDArray[np.float32]:
+    """Return (N, F) statistics of all branches; NaN where a channel that they are taken of is absent."""
+    describe = _statistics(layouts, extended)
+    batches, rows = Batches(store, windows, layouts), []
+    with torch.inference_mode():
+        for start in range(0, len(windows), _PER_GATHER):
+            batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
+            parts = [
+                _described(statistics, batch.inputs[lay.branch.name])
+                for lay, statistics in zip(layouts, describe, strict=True)
+            ]
+            rows.append(torch.cat(parts, 1).numpy())
+    return np.concatenate(rows)
+
+
+def fit_trees(task: PeerTask) -> FittedPeer:
+    """Fit a forest or boosted trees on the statistics that the network reads too."""
+    extended = FOREST_INPUTS.get(task.name) == "extended"
+    windows, n_threads = _all_known(task), torch.get_num_threads()
+    features = task.describe(task.store, windows, task.layouts, extended)
+    mean = _known_mean(features)
+    features = np.where(np.isnan(features), mean, features)
+    n_classes = len(windows.label_set)
+    if task.name in FOREST_INPUTS:
+        forest = fit_forest(features, windows.label, task.seed, n_jobs=n_threads)
+        parameters = sum(tree.tree_.node_count for tree in forest.estimators_)
+        n_bytes = forest_bytes(forest)
+
+        def classify(rows: Array) -> Array:
+            return predict_proba(forest, rows, n_classes)
+    else:
+        model, classes = fit_boosting(features, windows.label, task.seed, n_threads=n_threads)
+        parameters = int(sum(2 * tree["num_leaves"] - 1 for tree in model.dump_model()["tree_info"]))
+        n_bytes = len(model.model_to_string())
+
+        def classify(rows: Array) -> Array:
+            return predict_boosting(model, classes, rows, n_classes)
+
+    branch = _branch_of_features(task.layouts, extended)
+
+    def predict(store: Store, asked: Windows, used: Mask) -> Array:
+        rows = task.describe(store, asked, task.layouts, extended)
+        return classify(np.where(used[branch] & ~np.isnan(rows), rows, mean))
+
+    return FittedPeer(predict, parameters, n_bytes)
+
+
+def fit_rocket(task: PeerTask) -> FittedPeer:
+    """Fit MiniRocket on standardised channels side by side."""
+    windows = _all_known(task)
+    held_out = None
+    if task.validation is not None:
+        held_out = np.isin(windows.recording, np.unique(task.validation.recording))
+    head = SingleHead(task.layouts, nn.Identity())
+    _fit_normalisers(head, Batches(task.store, windows, task.layouts), task)
+    everything = np.ones(len(task.layouts), dtype=np.bool_)
+    model = fit_minirocket(
+        _stacked(task.store, task.layouts, head, windows, everything), windows.label, task.seed, held_out
+    )
+
+    def predict(store: Store, asked: Windows, used: Mask) -> Array:
+        stacked = _stacked(store, task.layouts, head, asked, used)
+        return predict_minirocket(model, stacked, len(windows.label_set))
+
+    return FittedPeer(predict, model.n_parameters, model.n_bytes, {"alpha": model.alpha})
+
+
+def _described(statistics: WindowStatistics, x: Tensor) -> Tensor:
+    """Return statistics (B, F) of windows (B, C, T), NaN where one of their channels is NaN somewhere."""
+    keep = ~x.isnan().any(-1)
+    triads = [keep[:, first : first + 3].all(1, keepdim=True) for first in statistics.triads]
+    seen = torch.cat([keep, *triads], 1)
+    known = seen[:, statistics.source]
+    if statistics.extended:
+        known = known & seen[:, statistics.second]
+    features: Tensor = statistics(x.nan_to_num(0.0))
+    return features.where(known, torch.nan)
+
+
+def _branch_of_features(layouts: Sequence[BranchLayout], extended: bool) -> NDArray[np.intp]:
+    """Return (F,) the branch of each statistic."""
+    return np.repeat(np.arange(len(layouts)), [each.n_features for each in _statistics(layouts, extended)])
+
+
+def _known_mean(features: Array) -> Array:
+    """Return (F,) mean statistics over the windows in which they are known; 0 for one that never is."""
+    known = ~np.isnan(features)
+    total = np.where(known, features, 0).sum(0, dtype=np.float64)
+    mean: Array = (total / np.maximum(known.sum(0), 1)).astype(np.float32)
+    return mean
+
+
+@torch.no_grad()
+def _fit_normalisers(head: SingleHead, batches: Batches, task: PeerTask) -> None:
+    order = np.random.default_rng(task.seed).permutation(len(batches))[: task.config.training.normaliser_windows]
+    batch = batches.gather(np.sort(order))
+    for m, name in enumerate(head.branches):
+        here = batch.inputs[name][batch.present[:, m]]
+        if len(here):
+            cast("ChannelNormaliser", head.encoders[name]).fit(here)
+
+
+def _stacked(
+    store: Store, layouts: Sequence[BranchLayout], head: SingleHead, windows: Windows, used: Mask
+) -> Array:
+    """Return (N, C, T): standardised windows, 0 where a branch is absent or not to be used."""
+    batches, rows = Batches(store, windows, layouts), []
+    batches.present &= used
+    with torch.inference_mode():
+        for start in range(0, len(windows), _PER_GATHER):
+            batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
+            rows.append(head.side_by_side(batch.inputs, batch.present).numpy())
+    return np.concatenate(rows)
+
+
+def _statistics(layouts: Sequence[BranchLayout], extended: bool) -> list[WindowStatistics]:
+    return [
+        WindowStatistics(len(lay.channels), tuple(i for i, _ in lay.vectors), lay.n_samples, lay.rate_hz, extended)
+        for lay in layouts
+    ]
+
+
+def _all_known(task: PeerTask) -> Windows:
+    return together([part for part in (task.train, task.validation) if part is not None])
