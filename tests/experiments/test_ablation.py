@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from dcdp.errors import ConfigError, FormatError, MissingError
 from dcdp.experiments.ablation import ALONE, Ablation, ablate, make_ablation
+from dcdp.experiments.step_time import step_seconds
 from dcdp.reports.ablation import write_ablation
 
 SMALL = (
@@ -64,9 +66,12 @@ def test_an_ablation_has_no_methods_of_its_own() -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ablation, dict[str, Any]]:
     out = tmp_path_factory.mktemp("ablation")
-    ablation = make_ablation(declared(methods=["dcdp", "no_contrast", "modulation", "momentum"], folds="1,2"), "here",
-                             alone=True)  # fmt: skip
-    return out, ablation, ablate(ablation, out, device="cpu")
+    variants = ["dcdp", "no_contrast", "modulation", "momentum"]
+    ablation = make_ablation(declared(methods=variants, folds="1,2"), "here", alone=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dcdp.experiments.step_time._STEPS", 1)
+        patch.setattr("dcdp.experiments.ablation.step_seconds", partial(step_seconds, rounds=1))
+        return out, ablation, ablate(ablation, out, device="cpu")
 
 
 def test_it_tells_verdicts_and_readings(finished: tuple[Path, Ablation, dict[str, Any]]) -> None:
@@ -79,6 +84,8 @@ def test_it_tells_verdicts_and_readings(finished: tuple[Path, Ablation, dict[str
     scores = [one["variants"][name]["macro_f1"] for name in ("dcdp", "no_contrast")]
     assert row["difference"] == pytest.approx(scores[0] - scores[1])
     assert row["n_people"] == 2
+    step_s = [one["variants"][name]["step_s"] for name in ("dcdp", "no_contrast")]
+    assert row["cost"] == pytest.approx(step_s[0] / step_s[1] - 1)
     assert one["variants"]["modulation"] == one["variants"]["dcdp"]  # one training
     assert {row["stage"] for row in one["readings"]["alignment"]} == {"stage_1", "stage_2", "stage_3"}
     assert one["readings"]["stability"]["step_variance"]["with"] > 0

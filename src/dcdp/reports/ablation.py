@@ -150,7 +150,7 @@ def draw_forest(name: str, components: Sequence[Mapping[str, Any]]) -> Drawing:
     edge = max(0.06 * (high - low), 0.002)
     height = 26 * len(rows)
     with new_sheet(WIDTH, height + 66) as sheet:
-        axes = sheet.axes(230, 10, WIDTH - 560, height)
+        axes = sheet.axes(230, 10, WIDTH - 610, height)
         axes.set(xlim=(low - edge, high + edge), ylim=(len(rows) - 0.5, -0.5), yticks=[])
         axes.axvline(0, color=SOFT, linewidth=1.2)
         for place, row in enumerate(rows):
