@@ -94,18 +94,6 @@ def test_killed_in_the_middle_of_training_it_goes_on_from_the_checkpoints(undist
     assert not checkpoints(out)
 
 
-def test_a_process_that_the_system_ends_fails_its_cell_alone(tmp_path):
-    process = start(tmp_path, "out")
-    wait_for(lambda: len(checkpoints(tmp_path / "out")) == 2, process)
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
-    workers = [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
-    os.kill(workers[0], signal.SIGKILL)
-    _, said = process.communicate(timeout=1800)
-    assert process.returncode == 2
-    assert "the system ended its process" in said
-    assert "Traceback" not in said
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_says_how_to_go_on_and_does(number, undisturbed, tmp_path):
     out = tmp_path / "out"
