@@ -71,7 +71,7 @@ def test_a_fitted_method_says_what_it_cost(name, fitted):
     if name == "forest":
         assert (method.training, method.validation, method.windows_per_s) == ({}, {}, None)
     else:
-        assert set(method.training) == {"epochs", "best_epoch", "steps"}
+        assert {"epochs", "best_epoch", "steps"} <= set(method.training)
         assert 0 < method.validation["macro_f1"] <= 1
         assert method.windows_per_s > 0
 
