@@ -60,7 +60,9 @@ def fit(
     source: DataSource, windows: Windows, fold: Split, *, seed: int = 0, config: RunConfig | None = None,
     device: str = "cpu",
 ) -> Bundle:  # fmt: skip
-    """Train on everybody but the fold's test subjects, or with ``training.early_stopping`` as its validation subjects ask.
+    """Train on everybody but the fold's test subjects.
+
+    With ``training.early_stopping`` its validation subjects are kept apart, and decide how long.
 
     Parameters
     ----------

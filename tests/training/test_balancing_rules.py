@@ -134,7 +134,7 @@ def test_parts_train_like_the_whole(rule, make_network, batches, method):
     ("rule", "settings", "message"),
     [
         ("dgl", {"objective": ObjectiveConfig(branch=0.0)}, "modulation.rule='dgl' needs objective.branch above 0"),
-        ("g_blending", {"training": TrainingConfig(refit=True, early_stopping=True)}, "modulation.rule='g_blending' needs validation"),
+        ("g_blending", {"training": TrainingConfig()}, "modulation.rule='g_blending' needs validation"),
         ("mmpareto", {"training": TrainingConfig(compile=True)}, "modulation.rule='mmpareto' takes two backward"),
     ],
 )

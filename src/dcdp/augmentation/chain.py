@@ -28,9 +28,10 @@ def augment(
 ) -> Batch:
     """Return the varied batch; labels stay, and a branch that was absent stays absent.
 
-    The channels of an absent signal are NaN before and after. Randomness comes from torch's global generator, which `fit` seeds at every step; what is switched off draws
-    nothing. The whole batch is varied before it is split into micro-batches, so their number does not matter. Except
-    for mixing, which looks at the batch for a partner, a window's result does not depend on the values of the others.
+    The channels of an absent signal are NaN before and after. Randomness comes from torch's global generator, which
+    `fit` seeds at every step; what is switched off draws nothing. The whole batch is varied before it is split into
+    micro-batches, so their number does not matter. Except for mixing, which looks at the batch for a partner, a
+    window's result does not depend on the values of the others.
 
     Parameters
     ----------

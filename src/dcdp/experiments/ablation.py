@@ -134,7 +134,7 @@ def ablate(
     )
     if not outcome.results:
         raise ConfigError("an ablation must have a result", "; ".join(outcome.failures.values()), "Mend that first.")
-    result = {
+    result: dict[str, Any] = {
         "format": FORMAT,
         "settings": {name: list(settings) for name, settings in ablation.variants.items()},
         "config": to_dict(ablation.grid.cells[0].config),

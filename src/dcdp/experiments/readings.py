@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,7 @@ def read_alignment(with_contrast: Results, without: Results) -> list[dict[str, A
     """
     tables = [[r["test"].get("alignment") or {} for r in results.values()] for results in (with_contrast, without)]
     return [
-        {"stage": stage, "measure": measure, **_both(tables, lambda table, s=stage, m=measure: table[s][m])}
+        {"stage": stage, "measure": measure, **_both(tables, stage, measure)}
         for stage, measures in (tables[0][0] if tables[0] else {}).items()
         for measure in measures
         if all(stage in table for own in tables for table in own)
@@ -57,9 +59,9 @@ def read_balance(modulated: Results, without: Results, alone: Results | None = N
     branches = list(next(iter(modulated.values()))["branches"])
     rows = []
     for branch in branches:
-        heads = _both(tests, lambda test, b=branch: test["by_branch"][b]["accuracy"])
+        heads = _both(tests, "by_branch", branch, "accuracy")
         rows.append({"branch": branch, "measure": "head accuracy", **heads})
-        shares = _both(tests, lambda test, b=branch: test["shapley"][b])
+        shares = _both(tests, "shapley", branch)
         rows.append({"branch": branch, "measure": "Shapley share", **shares})
         own = _mean([result["test"]["utilisation"][branch]["alone"] for result in alone.values()]) if alone else None
         if own is not None:
@@ -100,8 +102,10 @@ def read_stability(with_momentum: Results, without: Results) -> dict[str, Any]:
     return told
 
 
-def _both(sides: Sequence[Sequence[Any]], read: Callable[[Any], float | None]) -> dict[str, float | None]:
-    return {name: _mean([read(one) for one in side]) for name, side in zip(("with", "without"), sides, strict=True)}
+def _both(sides: Sequence[Sequence[Any]], *keys: str) -> dict[str, float | None]:
+    """Return the mean of the value under these keys, one inside the other, on either side."""
+    names = ("with", "without")
+    return {name: _mean([reduce(getitem, keys, one) for one in side]) for name, side in zip(names, sides, strict=True)}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -98,7 +98,7 @@ class BranchEncoder(nn.Module):
         if self.waveform is not None:
             self.channel_normaliser.fit(x)
         if self.statistics is not None:
-            rows = [self.statistics(part).where(self._seen(_recorded(part)) > 0, torch.nan) for part in x.split(512)]
+            rows = [self._known_statistics(part) for part in torch.split(x, 512)]
             self.quantile_normaliser.fit(torch.cat(rows))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -126,6 +126,11 @@ class BranchEncoder(nn.Module):
         if self.training and self.feature_dropout:
             mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
         return torch.cat([score * mask, (ramps * mask.unsqueeze(-1)).flatten(1)], 1)
+
+    def _known_statistics(self, x: Tensor) -> Tensor:
+        """Return raw statistics (B, F), NaN where a channel that one is read from is absent."""
+        assert self.statistics is not None
+        return torch.where(self._seen(_recorded(x)) > 0, self.statistics(x), torch.nan)
 
     def _seen(self, keep: Tensor) -> Tensor:
         """Return 1 for every statistic (B, F) whose channels are all kept, else 0, of channels kept (B, C)."""
