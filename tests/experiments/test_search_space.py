@@ -36,7 +36,7 @@ def test_every_draw_can_be_set_and_stays_inside() -> None:
         "network.dropout": {"low": 0.2, "high": 0.7},
         "network.widths": [[32, 48, 64], [16, 24, 32]],
         "training.optimizer": ["adamw", "sgd"],
-        "training.refit": [True, False],
+        "training.early_stopping": [True, False],
     }
     space = make_space(declared, RunConfig())
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -48,7 +48,7 @@ def test_every_draw_can_be_set_and_stays_inside() -> None:
         assert 32 <= config.training.batch_size <= 256
         assert config.network.dropout is not None
         assert 0.2 <= config.network.dropout <= 0.7
-        seen.add((config.network.widths, config.training.optimizer, config.training.refit))
+        seen.add((config.network.widths, config.training.optimizer, config.training.early_stopping))
     assert len(seen) == 8
 
 

@@ -67,7 +67,7 @@ def read_balance(modulated: Results, without: Results, alone: Results | None = N
         if own is not None:
             gaps = {key: None if value is None else own - value for key, value in heads.items()}
             rows.append({"branch": branch, "measure": "utilisation gap", **gaps})
-    spread = _both(tests, lambda test: _spread(test["shapley"].values()))
+    spread = _both([[_spread(test["shapley"].values()) for test in side] for side in tests])
     return [*rows, {"branch": "all", "measure": "spread of shares", **spread}]
 
 
@@ -89,7 +89,7 @@ def read_stability(with_momentum: Results, without: Results) -> dict[str, Any]:
     told: dict[str, Any] = {
         "seeds": seeds,
         "seed_spread": {"with": _seed_spread(with_momentum, seeds), "without": _seed_spread(without, seeds)},
-        "step_variance": _both([list(own.values()) for own in variances], lambda value: value),
+        "step_variance": _both([list(own.values()) for own in variances]),
         "steadier": None,
         "interval": None,
         "note": "" if len(seeds) >= _FEWEST_SEEDS else f"{len(seeds)} seeds; a claim needs {_FEWEST_SEEDS}",
