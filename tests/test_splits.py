@@ -27,6 +27,7 @@ from dcdp.splits import (
     require_classes,
     require_no_leak,
     select_folds,
+    split_name,
 )
 
 people = st.sets(st.text("abs01 29_", min_size=1, max_size=4), min_size=3, max_size=35)
@@ -84,13 +85,21 @@ def test_parts_are_disjoint_and_leave_no_one_out(subjects: set[str], k: int) -> 
             assert fold.fold == "+".join(fold.test)
 
 
+def test_a_number_in_the_name_counts_the_groups() -> None:
+    folds = make_folds("kfold2", "abcdef")
+    assert [fold.fold for fold in folds] == ["a+c+e", "b+d+f"]
+    assert {fold.name for fold in folds} == {split_name("kfold2")} == {"group_2_fold"}
+    assert make_folds("group_2_fold", "abcdef") == folds
+    with pytest.raises(ConfigError, match="from 2 to the 6 subjects"):
+        make_folds("kfold7", "abcdef")
+
+
 @given(people, st.randoms())
 def test_the_order_of_the_subjects_does_not_matter(subjects: set[str], random: object) -> None:
     shuffled = sorted(subjects)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    for name in ("arena", "loso", "group_k_fold"):
-        k = min(5, len(subjects))
-        assert make_folds(name, shuffled, k=k) == make_folds(name, sorted(subjects), k=k)
+    for name in ("arena", "loso", f"kfold{min(5, len(subjects))}"):
+        assert make_folds(name, shuffled) == make_folds(name, sorted(subjects))
 
 
 @given(people, st.data())
@@ -102,11 +111,11 @@ def test_held_out_subjects_are_only_tested(subjects: set[str], data: st.DataObje
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(3, 12), st.sampled_from(["arena", "loso", "group_k_fold"]))
+@given(st.integers(3, 12), st.sampled_from(["arena", "loso", "kfold3"]))
 def test_no_sample_is_in_two_parts(n_subjects: int, name: str) -> None:
     store = people_store(*(f"s{number}" for number in range(n_subjects)))
     windows = cut_windows(store, CONFIG)
-    for fold in make_folds(name, store.subjects, k=3):
+    for fold in make_folds(name, store.subjects):
         parts = fold.parts(windows)
         assert sorted(np.concatenate(list(parts.values()))) == list(range(len(windows)))
         seen = [

@@ -43,7 +43,7 @@ def ablate(
     name
         Data set, or a TOML file with the cells of a grid, such as grids/ablation.toml; see docs/ablation.md.
     split
-        arena, official, loso or kfold. Of a file: as it says.
+        arena, official, loso, kfold or kfold2 and so on. Of a file: as it says.
     seeds
         Seeds to train with, e.g. 0,1,2. Of a file: as it says.
     folds

@@ -47,7 +47,7 @@ def train(
     data
         Folder with the archives, or with the unpacked data set.
     split
-        arena, official, loso, kfold or holdout; see docs/conventions.md.
+        arena, official, loso, kfold, kfold2 or holdout; see docs/conventions.md.
     folds
         Only these folds of the split, counted from 1, e.g. 1,4.
     test

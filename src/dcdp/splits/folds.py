@@ -62,10 +62,11 @@ def leave_one_subject_out(subjects: Iterable[str], n_validation: int | None = No
     return _each_group_once("leave_one_subject_out", order, [(subject,) for subject in order], n_validation)
 
 
-def group_k_fold(subjects: Iterable[str], k: int = 5) -> tuple[Split, ...]:
+def group_k_fold(subjects: Iterable[str], k: int = 5, name: str = "group_k_fold") -> tuple[Split, ...]:
     """Deal the sorted subjects into ``k`` groups and test each group once.
 
-    Of the remaining subjects 15 % validate: those that follow the group's first subject (cyclically).
+    Of the remaining subjects 15 % validate: those that follow the group's first subject (cyclically). ``name`` is what
+    the folds say of their rule.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def group_k_fold(subjects: Iterable[str], k: int = 5) -> tuple[Split, ...]:
     if len(order) - len(groups[0]) < 2:
         raise ConfigError("a fold must leave two subjects to train and validate", f"k={k} for {len(order)} subjects",
                           f"Set k={len(order)}.")
-    return _each_group_once("group_k_fold", order, groups, None)
+    return _each_group_once(name, order, groups, None)
 
 
 def hold_out(subjects: Iterable[str], test: Sequence[str], validation: Sequence[str] = ()) -> tuple[Split, ...]:

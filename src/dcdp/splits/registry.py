@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dcdp.errors import ConfigError, unknown_name
@@ -12,6 +13,7 @@ __all__ = ["list_splits", "make_folds", "select_folds", "split_name"]
 
 _NAMES = ("arena", "group_k_fold", "hold_out", "leave_one_subject_out", "official")
 _ALIASES = {"holdout": "hold_out", "kfold": "group_k_fold", "loso": "leave_one_subject_out"}
+_COUNTED = re.compile(r"(?:kfold([0-9]{1,3})|group_([0-9]{1,3})_fold)")
 
 
 def list_splits() -> tuple[str, ...]:
@@ -20,7 +22,7 @@ def list_splits() -> tuple[str, ...]:
 
 
 def split_name(name: str) -> str:
-    """Return the full name of a split.
+    """Return the full name of a split; ``kfold2`` is ``group_2_fold``, and so with any number of groups.
 
     Raises
     ------
@@ -31,7 +33,11 @@ def split_name(name: str) -> str:
     --------
     >>> split_name("loso")
     'leave_one_subject_out'
+    >>> split_name("kfold2")
+    'group_2_fold'
     """
+    if k := _groups(name):
+        return f"group_{k}_fold"
     if name not in (*_NAMES, *_ALIASES):
         raise unknown_name("split", name, (*_NAMES, *_ALIASES))
     return _ALIASES.get(name, name)
@@ -44,9 +50,8 @@ def make_folds(
     official: Mapping[str, Sequence[str | Session]] | None = None,
     test: Sequence[str] = (),
     validation: Sequence[str] = (),
-    k: int = 5,
 ) -> tuple[Split, ...]:
-    """Make the folds of a split by its name; ``loso`` stands for ``leave_one_subject_out``.
+    """Make the folds of a split by its name; ``loso`` stands for ``leave_one_subject_out``, ``kfold2`` for two groups.
 
     Parameters
     ----------
@@ -54,8 +59,6 @@ def make_folds(
         The published groups of the data set, for ``official``: subjects, or (subject, session) pairs.
     test, validation
         Named subjects, for ``hold_out``.
-    k
-        Number of folds, for ``group_k_fold``.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def make_folds(
 
     Examples
     --------
-    >>> [fold.fold for fold in make_folds("group_k_fold", "abcde", k=2)]
+    >>> [fold.fold for fold in make_folds("kfold2", "abcde")]
     ['a+c+e', 'b+d']
     """
     name = split_name(name)
@@ -72,13 +75,21 @@ def make_folds(
         return rules.arena(subjects)
     if name == "leave_one_subject_out":
         return rules.leave_one_subject_out(subjects)
+    if groups := _groups(name):
+        return rules.group_k_fold(subjects, groups, name)
     if name == "group_k_fold":
-        return rules.group_k_fold(subjects, k)
+        return rules.group_k_fold(subjects)
     if name == "hold_out":
         return rules.hold_out(subjects, test, validation)
     if official is None:
         raise ConfigError("the data set must have an official split", "none", "Choose split 'arena', for example.")
     return rules.official(subjects, official)
+
+
+def _groups(name: str) -> int | None:
+    """Return the number of groups that a name of a split holds; None if it holds none."""
+    found = _COUNTED.fullmatch(name)
+    return int(found[1] or found[2]) if found else None
 
 
 def select_folds(folds: Sequence[Split], which: str | None) -> tuple[Split, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from dcdp.models.network import lay_out
 from dcdp.models.peers.attend_discriminate import AttendDiscriminate
 from dcdp.models.peers.attention import ChannelAttention, TimeAttention
-from dcdp.models.peers.cnn_har import CnnHar
+from dcdp.models.peers.cnn_har import CnnHar, _AcrossMaps
 from dcdp.models.peers.deepconv_lstm import DeepConvLstm
 from dcdp.models.peers.dynamic_whar import SensorGraph, sensor_nodes
 from dcdp.models.peers.mlp_mixer import MlpMixer
@@ -70,6 +71,11 @@ def test_tinierhar_is_as_much_smaller_as_its_paper_says(n_channels):
 def test_cnn_har_leaves_one_moment_of_the_papers_window():
     assert CnnHar(113, 32, 18).convolutions(torch.zeros(1, 1, 32, 113)).shape == (1, 400, 1, 1)
     assert CnnHar(113, 60, 18).convolutions(torch.zeros(1, 1, 60, 113)).shape[2] > 1
+
+
+def test_cnn_har_normalises_across_maps_as_torch_does():
+    x = torch.randn(3, 7, 5, 2, generator=torch.Generator().manual_seed(0)) * 30
+    torch.testing.assert_close(_AcrossMaps()(x), nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(x))
 
 
 def test_cnn_har_takes_the_strongest_moment_wherever_it_is():
