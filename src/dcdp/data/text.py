@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.errors import FormatError
 
-if TYPE_CHECKING:
-    import simdjson
-
 __all__ = ["LARGEST", "parse_table"]
 
 LARGEST = 1e30
 """A number beyond is damage, like an infinite one: recordings are kept as float32."""
-
-_COMMAS = np.full(1 << 16, ord(","), np.uint8)
 
 
 def parse_table(
@@ -51,12 +46,11 @@ def parse_table(
     if header_lines:
         files = [(path, _below(data, header_lines)) for path, data in files]
     bodies = [data if data.endswith(b"\n") else data + b"\n" for _, data in files]
-    lengths = tuple(_count_rows(body, separator, len(columns)) for body in bodies)
-    if not min(lengths):
-        bodies = [_tidy(body, separator) for body in bodies]
-        lengths = tuple(_count_rows(body, separator, len(columns)) for body in bodies)
-    if min(lengths) > 0 and (table := _parse_as_json(bodies, sum(lengths), len(columns))) is not None:
-        return table, lengths
+    for prepare in (bytes, partial(_tidy, separator=separator)):
+        bodies = [prepare(body) for body in bodies]
+        lengths = tuple(map(_count_lines, bodies))
+        if (table := _parse_plain(bodies, lengths, separator, len(columns))) is not None:
+            return table, lengths
     table, lengths = _parse_as_csv(bodies, separator, len(columns)), tuple(map(_count_lines, bodies))
     if table is not None and len(table) == sum(lengths) and min(lengths) > 0:
         return table, lengths
@@ -81,55 +75,20 @@ def _tidy(body: bytes, separator: str) -> bytes:
     return body
 
 
-def _count_rows(body: bytes, separator: str, n_columns: int) -> int:
-    """Count the rows of a text of digits in which every line has all of its separators; 0 if there is anything else."""
-    line = separator.encode() * (n_columns - 1) + b"\n"
-    marks = body.translate(None, b"0123456789.-eE")
-    n_rows = len(marks) // n_columns
-    return n_rows if marks == line * n_rows else 0
+def _parse_plain(
+    bodies: Sequence[bytes], lengths: Sequence[int], separator: str, n_columns: int
+) -> NDArray[np.float64] | None:
+    """Return the stacked table, or None if a line is not made of plain numbers with one separator between two."""
+    from dcdp.data.decimals import parse_rows  # the compiler takes a second to import
 
-
-def _parse_as_json(bodies: Sequence[bytes], n_rows: int, n_columns: int) -> NDArray[np.float64] | None:
-    """Return the stacked table, or None if a field is not written as JSON writes a number, or is too large.
-
-    Once every separator is a comma, the numbers are a list of JSON, whose parsers are the fastest readers of digits.
-    """
-    import simdjson
-
-    parser = simdjson.Parser()
-    table, done = np.empty(n_rows * n_columns), 0
-    try:
-        for text in (text for body in bodies for text in _json_lists(body)):
-            values = _parse_list(parser, text)
-            if not values.all() and (b"-0," in text or b"-0]" in text):  # to JSON -0 is an integer, without a sign
-                values = _parse_list(parser, text.replace(b"-0,", b"-0.0,").replace(b"-0]", b"-0.0]"))
-            table[done : done + len(values)] = values
-            done += len(values)
-    except (ValueError, RuntimeError):  # RuntimeError: an integer of more than 64 bits
-        return None
-    if done < len(table) or max(table.max(), -table.min()) > LARGEST:  # fewer numbers than lines: an empty one
-        return None
-    return table.reshape(n_rows, n_columns)
-
-
-def _parse_list(parser: simdjson.Parser, text: bytes) -> NDArray[np.float64]:
-    numbers = cast("simdjson.Array", parser.parse(text))
-    return np.frombuffer(numbers.as_buffer(of_type="d"))
-
-
-def _json_lists(body: bytes) -> Iterator[bytes]:
-    """Write some lines after the others, as many as stay in the processor's cache, as a list of JSON."""
-    text, start = np.frombuffer(body, np.uint8), 0
-    while start < len(body):
-        stop = body.rfind(b"\n", start, start + len(_COMMAS)) + 1
-        if not stop:
-            raise ValueError("a line longer than a list may be")
-        numbers = np.empty(stop - start + 1, np.uint8)
-        # Of all characters that are left only separators come before the comma.
-        np.maximum(text[start:stop], _COMMAS[: stop - start], out=numbers[1:])
-        numbers[0], numbers[-1] = ord("["), ord("]")
-        yield numbers.tobytes()
-        start = stop
+    if any(2 * n_columns * n_rows > len(body) for body, n_rows in zip(bodies, lengths, strict=True)):
+        return None  # a number and what ends it take two characters: no table is made for a file of empty lines
+    table, stops = np.empty(sum(lengths) * n_columns), np.cumsum(lengths) * n_columns
+    parts = np.split(table, stops[:-1])
+    for body, part in zip(bodies, parts, strict=True):
+        if not parse_rows(np.frombuffer(body, np.uint8), ord(separator), n_columns, part):
+            return None
+    return table.reshape(-1, n_columns)
 
 
 def _count_lines(body: bytes) -> int:
