@@ -120,13 +120,22 @@ def test_a_finished_cell_is_never_run_again(done):
 def test_a_cell_of_another_configuration_is_refused(done, tmp_path):
     _, out, _, _ = done
     with pytest.raises(ConfigError, match=r"began with: got '.*s0\.json' with training\.epochs 2, not 3\."):
-        run_grid(small_grid("forest", settings=["training.epochs=3"]), out)
+        run_grid(small_grid("dcdp", settings=["training.epochs=3"]), out)
+    with pytest.raises(ConfigError, match=r"with windows\.stride_s 1\.5, not 1\."):
+        run_grid(small_grid("forest", settings=["windows.stride_s=1"]), out)
     with pytest.raises(ConfigError, match=r"with folds 1,3, not 1\."):
         run_grid(small_grid("forest", folds="1"), out)
     (tmp_path / "synthetic-arena/forest/s0").mkdir(parents=True)
-    (tmp_path / "synthetic-arena/forest/s0/config.toml").write_text("[training]\nepochs = 9\n")
+    (tmp_path / "synthetic-arena/forest/s0/config.toml").write_text("[body]\nminutes_per_subject = 8.0\n")
     with pytest.raises(ConfigError, match=r"'.*s0' with body\.minutes_per_subject 8\.0, not 2\.5; "):
         run_grid(small_grid("forest"), tmp_path)
+
+
+@pytest.mark.usefixtures("unrun")
+def test_a_setting_that_a_method_does_not_read_may_change(done):
+    out = done[1]
+    again = run_grid(small_grid("forest", settings=["training.epochs=3", "augment.vigour=0"]), out)
+    assert len(again.results) == 1
 
 
 @pytest.mark.usefixtures("unrun")

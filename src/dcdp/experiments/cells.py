@@ -16,6 +16,7 @@ from dcdp.errors import ConfigError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
 from dcdp.experiments.fold_job import DONE
 from dcdp.experiments.grid import Cell
+from dcdp.experiments.methods import reads_setting
 from dcdp.files import atomic_path, storage_errors, write_text
 from dcdp.settings import build, from_toml, to_dict, to_toml
 from dcdp.splits import Split
@@ -71,7 +72,7 @@ def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
     different = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
     if cell.robustness and "robustness" not in result:
         different.append("no robustness")
-    _require_same(path, different or _differences(result["config"], cell.config))
+    _require_same(path, different or _differences(result["config"], cell))
     return result
 
 
@@ -92,7 +93,7 @@ def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
 
     folder = out / cell.name
     if (folder / _CONFIG).is_file():
-        _require_same(folder, _differences(to_dict(from_toml(RunConfig, folder / _CONFIG)), cell.config))
+        _require_same(folder, _differences(to_dict(from_toml(RunConfig, folder / _CONFIG)), cell))
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -182,17 +183,17 @@ def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
         np.savez_compressed(temporary, **whole)
 
 
-def _differences(stored: Mapping[str, Any], wanted: RunConfig) -> list[str]:
-    """Name the settings that differ; one that is newer than the stored configuration had its default value then."""
+def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
+    """Name the settings that the method reads and that differ; a newer one had its default value then."""
     try:
         found = _flat(to_dict(build(RunConfig, stored)))
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
-    now = _flat(to_dict(wanted))
+    now = _flat(to_dict(cell.config))
     return [
         f"{key} {found.get(key, 'left out')}, not {now.get(key, 'left out')}"
         for key in sorted(found.keys() | now.keys())
-        if found.get(key) != now.get(key)
+        if found.get(key) != now.get(key) and reads_setting(cell.method.base, key)
     ]
 
 

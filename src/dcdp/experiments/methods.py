@@ -24,10 +24,21 @@ from dcdp.models.peers.registry import list_peers
 from dcdp.records import Windows
 from dcdp.settings import override
 
-__all__ = ["OURS", "FittedMethod", "Method", "fit_method", "method_config", "named_method", "score_method"]
+__all__ = [
+    "OURS",
+    "FittedMethod",
+    "Method",
+    "fit_method",
+    "method_config",
+    "named_method",
+    "reads_setting",
+    "score_method",
+]
 
 OURS = "dcdp"
 """The name of our own network with its default configuration."""
+
+_READ_BY_CLASSICAL = ("windows.", "body.", "network.preset", "network.branch_by", "training.normaliser_windows")
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -133,6 +144,18 @@ def method_config(method: Method, data: str, settings: tuple[str, ...] = ()) -> 
     for assignment in (*settings, *method.settings):
         config = override(config, assignment)
     return config
+
+
+def reads_setting(base: str, key: str) -> bool:
+    """Return whether a setting such as ``training.epochs`` can change what a method learns.
+
+    Examples
+    --------
+    >>> reads_setting("forest", "training.epochs"), reads_setting("dcdp", "training.epochs")
+    (False, True)
+    """
+    plain = base.partition("@")[0]
+    return plain not in list_peers("classical") or key.startswith(_READ_BY_CLASSICAL)
 
 
 def fit_method(

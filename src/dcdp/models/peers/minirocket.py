@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.models.peers.packages import require_package
+from dcdp.models.peers.ridge import Ridge, RidgeProblem
 
 __all__ = ["ALPHAS", "MiniRocket", "Transform", "fit_minirocket", "predict_minirocket"]
 
@@ -33,7 +32,7 @@ class MiniRocket:
     mean, std
         (F,) of the training windows' features.
     ridge
-        scikit-learn's classifier.
+        The classifier.
     alpha
         The strength that was chosen.
     """
@@ -41,18 +40,18 @@ class MiniRocket:
     transform: Transform
     mean: Array
     std: Array
-    ridge: Any
+    ridge: Ridge
     alpha: float
 
     @property
     def n_parameters(self) -> int:
         """Numbers that the classifier has learned."""
-        return int(self.ridge.coef_.size + np.size(self.ridge.intercept_))
+        return self.ridge.weight.size + self.ridge.offset.size
 
     @property
     def n_bytes(self) -> int:
         """Memory of classifier and scales [bytes]; the kernels are drawn again from the seed."""
-        return int(sum(np.asarray(a).nbytes for a in (self.ridge.coef_, self.ridge.intercept_, self.mean, self.std)))
+        return int(sum(a.nbytes for a in (self.ridge.weight, self.ridge.offset, self.mean, self.std)))
 
 
 def fit_minirocket(
@@ -102,7 +101,7 @@ def fit_minirocket(
     std[std < 1e-6] = 1
     features = (features - mean) / std
     alpha = _USUAL_ALPHA if held_out is None else _choose(features, label, held_out)
-    return MiniRocket(transform, mean, std, _ridge(alpha, features, label), alpha)
+    return MiniRocket(transform, mean, std, RidgeProblem(features, label).solve(alpha), alpha)
 
 
 def predict_minirocket(model: MiniRocket, windows: Array, n_classes: int) -> Array:
@@ -111,32 +110,20 @@ def predict_minirocket(model: MiniRocket, windows: Array, n_classes: int) -> Arr
     They order the classes as the ridge does; how sure they look means little. A class without training windows gets 0.
     """
     features = (model.transform(windows) - model.mean) / model.std
-    output = model.ridge.decision_function(features)
-    if output.ndim == 1:  # two classes have one output
-        output = np.stack([-output, output], 1)
+    output = model.ridge(features)
     share = np.exp(4 * (output - output.max(1, keepdims=True)))
     probability = np.zeros((len(windows), n_classes), dtype=np.float32)
-    probability[:, model.ridge.classes_.astype(np.intp)] = share / share.sum(1, keepdims=True)
+    probability[:, model.ridge.classes] = share / share.sum(1, keepdims=True)
     return probability
 
 
 def _choose(features: Array, label: NDArray[np.integer], held_out: NDArray[np.bool_]) -> float:
-    fitted = ~held_out
-    found = [
-        _ridge(alpha, features[fitted], label[fitted]).score(features[held_out], label[held_out])
-        for alpha in ALPHAS
-    ]
+    problem, asked = RidgeProblem(features[~held_out], label[~held_out]), features[held_out]
+    found = []
+    for alpha in ALPHAS:
+        ridge = problem.solve(alpha)
+        found.append(float((ridge.classes[ridge(asked).argmax(1)] == label[held_out]).mean()))
     return ALPHAS[int(np.argmax(found))]
-
-
-def _ridge(alpha: float, features: Array, label: NDArray[np.integer]) -> Any:
-    from scipy.linalg import LinAlgWarning
-    from sklearn.linear_model import RidgeClassifier
-
-    with warnings.catch_warnings():
-        # The weakest strength is on the verge of what float32 solves; if that does harm, another is chosen.
-        warnings.simplefilter("ignore", LinAlgWarning)
-        return RidgeClassifier(alpha, solver="cholesky", class_weight="balanced").fit(features, label)
 
 
 def _by_sktime(windows: Array, seed: int) -> Transform:
