@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,7 +15,9 @@ import torch
 
 from dcdp.interruption import Interruption
 
-__all__ = ["side_by_side"]
+__all__ = ["Report", "side_by_side"]
+
+_REPORT_EVERY_S = 0.2
 
 Report = Callable[[int, int, str], None]
 
@@ -68,9 +71,13 @@ def _child(work: Callable[..., Any], name: str, arguments: tuple[Any, ...], thre
     torch.set_num_threads(threads)
     pid = os.getpid()
     news.put((name, pid))
+    told_at = 0.0
 
     def report(done: int, total: int, text: str) -> None:
-        news.put((name, pid, done, total, text))
+        nonlocal told_at
+        if time.monotonic() - told_at > _REPORT_EVERY_S or done == total:
+            news.put((name, pid, done, total, text))
+            told_at = time.monotonic()
 
     return work(*arguments, report)
 

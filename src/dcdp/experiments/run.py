@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import queue
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
-from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from dcdp.bundle import Bundle, load_bundle
 from dcdp.config import RunConfig
@@ -24,9 +17,9 @@ from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold import FoldRequest, Report, evaluate_bundle, resolve_device, run_fold
 from dcdp.experiments.peers import expand_peers, pool_peer
+from dcdp.experiments.processes import side_by_side
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import storage_errors, write_text
-from dcdp.interruption import Interruption
 from dcdp.records import Windows
 from dcdp.reports import write_report
 from dcdp.settings import from_toml, to_dict, to_toml
@@ -291,54 +284,13 @@ def _run_in_processes(
     request: RunRequest, config: RunConfig, prepared: _Prepared, bar: Progress | None
 ) -> dict[str, dict[str, Any]]:
     """Train folds side by side. Each process opens the data itself: only names travel, and steps done come back."""
-    threads = max(1, torch.get_num_threads() // request.workers)
-    context = get_context("spawn")
-    reporters = {fold.fold: _reporter(bar, f"fold {fold.fold}") for fold in prepared.folds}
-    with context.Manager() as manager, ProcessPoolExecutor(request.workers, mp_context=context) as pool:
-        news = manager.Queue()
-        jobs = {
-            fold.fold: pool.submit(_run_one, replace(request, force=False), config, fold.fold, threads, news)
-            for fold in prepared.folds
-        }
-        with Interruption() as interruption:
-            pids: set[int] = set()
-            failure = None
-            while not all(job.done() for job in jobs.values()):
-                _hear(news, pids, reporters)
-                failure = next((job.exception() for job in jobs.values() if job.done() and job.exception()), None)
-                if interruption.asked or failure:
-                    for job in jobs.values():
-                        job.cancel()
-                    for pid in pids:
-                        os.kill(pid, SIGTERM)  # each writes its checkpoint, then stops
-                    break
-        if interruption.asked:
-            raise KeyboardInterrupt
-        if failure:
-            raise failure
-        return {name: job.result() for name, job in jobs.items()}
+    asked = replace(request, force=False)
+    jobs = {fold.fold: (asked, config, fold.fold) for fold in prepared.folds}
+    reporters = {fold: _reporter(bar, f"fold {fold}") for fold in jobs}
+    return side_by_side(_run_one, jobs, request.workers, reporters)
 
 
-def _hear(news: Any, pids: set[int], reporters: dict[str, Any]) -> None:
-    """Pass on what the processes say, for a moment."""
-    try:
-        fold, pid, *step = news.get(timeout=0.2)
-    except queue.Empty:
-        return
-    pids.add(pid)
-    if step and reporters[fold]:
-        reporters[fold](*step)
-
-
-def _run_one(request: RunRequest, config: RunConfig, fold: str, threads: int, news: Any) -> dict[str, Any]:
-    torch.set_num_threads(threads)
-    pid = os.getpid()
-    news.put((fold, pid))
-
-    def report(done: int, total: int, text: str) -> None:
-        if done % 10 == 0 or done == total:
-            news.put((fold, pid, done, total, text))
-
+def _run_one(request: RunRequest, config: RunConfig, fold: str, report: Report) -> dict[str, Any]:
     prepared = _prepare(request, config, None)
     (split,) = (s for s in prepared.folds if s.fold == fold)
     return run_fold(_fold_request(request, config, prepared, split), resume=request.resume, progress=report)
