@@ -29,7 +29,7 @@ def test_a_block_is_the_product_of_its_lists_in_the_order_of_the_file():
 
 def test_a_cell_that_is_asked_for_twice_is_there_once():
     assert len(grid(BLOCK, BLOCK | {"seeds": [1, 2]}).cells) == 12
-    with pytest.raises(ConfigError, match=r"same folds .*everywhere: got 'hapt-arena/dcdp/s0' with others"):
+    with pytest.raises(ConfigError, match=r"same folds, .*everywhere: got 'hapt-arena/dcdp/s0' with others"):
         grid(BLOCK, BLOCK | {"folds": "1"})
 
 
@@ -109,3 +109,11 @@ def test_a_file_is_read(tmp_path):
 def test_the_grids_of_the_repository_can_be_read(name, monkeypatch):
     monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: True)
     assert read_grid(REPOSITORY / "grids" / f"{name}.toml").cells
+
+
+def test_a_table_may_have_settings_of_its_own():
+    one = {"data": ["synthetic"], "methods": ["dcdp"], "set": ["training.epochs=3"]}
+    grid = make_grid({"cells": [one, one | {"seeds": [1], "set": []}], "settings": {"set": ["training.epochs=2"]}}, "g")
+    assert [cell.config.training.epochs for cell in grid.cells] == [3, 2]
+    with pytest.raises(ConfigError, match="same folds, settings and robustness everywhere"):
+        make_grid({"cells": [one, one | {"set": []}]}, "g")

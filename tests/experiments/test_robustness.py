@@ -172,5 +172,5 @@ def test_a_cell_asks_for_robustness_or_not():
                     for wanted in (False, True))  # fmt: skip
     assert (plain.robustness, asked.robustness) == (False, True)
     assert plain.name == asked.name
-    with pytest.raises(ConfigError, match="same folds and robustness everywhere"):
+    with pytest.raises(ConfigError, match="same folds, settings and robustness everywhere"):
         make_grid({**GRID, "cells": [GRID["cells"][0], {**GRID["cells"][0], "robustness": True}]}, "g")

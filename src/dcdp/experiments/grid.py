@@ -85,6 +85,7 @@ class _Block:
     seeds: tuple[int, ...] = (0,)
     folds: str | None = None
     robustness: bool = False
+    set: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
     Parameters
     ----------
     mapping
-        ``cells``: tables with ``data``, ``methods``, and perhaps ``split``, ``seeds``, ``folds``, ``robustness``;
-        ``methods``: name -> ``base`` and ``set``; ``settings``: ``set``; ``out``.
+        ``cells``: tables with ``data``, ``methods``, and perhaps ``split``, ``seeds``, ``folds``, ``robustness``,
+        ``set``; ``methods``: name -> ``base`` and ``set``; ``settings``: ``set``; ``out``.
     name
         Results go to ``runs/NAME`` where no ``out`` is given.
 
@@ -149,11 +150,10 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
     variants = {key: _variant(key, table) for key, table in tables.items()}
     cells: dict[str, Cell] = {}
     for block in file.cells:
-        for cell in _cells(block, variants, file.settings.set):
-            known = cells.setdefault(cell.name, cell)
-            if (known.folds, known.robustness) != (cell.folds, cell.robustness):
+        for cell in _cells(block, variants, (*file.settings.set, *block.set)):
+            if cells.setdefault(cell.name, cell) != cell:
                 raise ConfigError(
-                    "a cell must be asked for with the same folds and robustness everywhere",
+                    "a cell must be asked for with the same folds, settings and robustness everywhere",
                     f"'{cell.name}' with others", "Give one list of folds, or another out folder.",
                 )  # fmt: skip
     if not cells:
