@@ -49,6 +49,19 @@ def test_seeds_are_averaged_by_person_before_they_are_paired() -> None:
     assert found["by_seed"] == pytest.approx({"0": 0.1, "1": 0.1})
 
 
+def test_a_part_is_judged_with_a_branch_absent_too() -> None:
+    def absent(*scores: float) -> dict[str, Any]:
+        table = {f"s{place}": score for place, score in enumerate(scores)}
+        return {"absent": {"acc": {"by_subject": table}, "gyr": {"by_subject": dict.fromkeys(table, 0.4)}}}
+
+    whole = {0: made_up([0.8, 0.8]), 1: made_up([0.8, 0.8], **absent(0.8, 0.7))}
+    lacking = {0: made_up([0.8, 0.8]), 1: made_up([0.8, 0.8], **absent(0.6, 0.5))}
+    found = judge(PART, whole, lacking, {})["absent"]
+    assert found["difference"] == pytest.approx(0.1)  # .2 without acc, 0 without gyr
+    assert (found["verdict"], found["seeds"]) == (EARNS, [1])
+    assert judge(PART, whole, {0: lacking[0]}, {})["absent"] is None
+
+
 def test_one_training_for_both_means_that_the_part_is_off() -> None:
     same = {0: made_up([0.8, 0.7])}
     found = judge(PART, same, same, {})

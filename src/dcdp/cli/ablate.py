@@ -126,10 +126,12 @@ def _print_ablation(result: Mapping[str, Any], folder: Path) -> None:
                 "-" if row["difference"] is None else f"{row['difference']:+.4f}",
                 "-" if row["interval"] is None else "[{:+.4f}, {:+.4f}]".format(*row["interval"]),
                 row["sentence"],
+                "-" if row["absent"] is None
+                else "{:+.4f} [{:+.4f}, {:+.4f}]".format(row["absent"]["difference"], *row["absent"]["interval"]),
             ]
             for row in one["components"]
         ]  # fmt: skip
-        columns = ["part", "how", "people", "seeds", "difference", "95 % interval", "verdict"]
+        columns = ["part", "how", "people", "seeds", "difference", "95 % interval", "verdict", "a branch absent"]
         print_table(columns, rows, f"{name}: macro-F1 with the part minus without it")
     for cell, why in result["failures"].items():
         print_lines(f"failed  {cell}: {why}")

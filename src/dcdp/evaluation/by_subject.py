@@ -224,7 +224,12 @@ def _merged(by_fold: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _mean_tree(trees: Sequence[Any], weights: Sequence[int], where: str) -> Any:
-    """Average the leaves of trees of one shape; a None leaf (not measurable there) is left out."""
+    """Average the leaves of trees of one shape; a None leaf (not measurable there) is left out.
+
+    ``by_subject`` is joined: every fold has subjects of its own.
+    """
+    if where.endswith(".by_subject"):
+        return _merged({str(number): tree for number, tree in enumerate(trees)})
     if any(isinstance(tree, Mapping) for tree in trees):
         keys = [set(tree) if isinstance(tree, Mapping) else set() for tree in trees]
         if any(given != keys[0] for given in keys):

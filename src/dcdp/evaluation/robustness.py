@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcdp.errors import DataError
 from dcdp.evaluation.balance import Subset, shapley_shares, shapley_values
-from dcdp.evaluation.by_subject import macro_f1_by_subject, subject_macro_f1
+from dcdp.evaluation.by_subject import macro_f1_by_subject
 
 __all__ = ["absent_table", "pool_robustness", "score_robustness_point"]
 
@@ -44,7 +44,7 @@ def absent_table(
     Returns
     -------
     ``absent``
-        branch -> ``macro_f1`` without it, and ``loss`` = macro-F1 with all minus that.
+        branch -> ``macro_f1`` without it, also ``by_subject``, and ``loss`` = macro-F1 with all minus that.
     ``shapley``
         branch -> share of the macro-F1 of all branches together (None where that is 0).
     ``subsets``
@@ -57,16 +57,18 @@ def absent_table(
     """
     if not branches:
         raise DataError("there must be a branch", "none", "Name the branches of the network.")
+    by_subject: dict[Subset, dict[str, float]] = {}
     visited: dict[Subset, float] = {}
 
     def value(subset: Subset) -> float:
         if subset not in visited:
-            visited[subset] = subject_macro_f1(label, predict(np.array(subset)), subject)
+            by_subject[subset] = macro_f1_by_subject(label, predict(np.array(subset)), subject)
+            visited[subset] = float(np.mean(list(by_subject[subset].values())))
         return visited[subset]
 
     shares = shapley_shares(shapley_values(value, len(branches), n_permutations=n_permutations, seed=seed))
     return {
-        "absent": _absent(value, branches),
+        "absent": _absent(value, by_subject, branches),
         "shapley": {branch: _known(share) for branch, share in zip(branches, shares, strict=True)},
         "subsets": {_name(subset, branches): result for subset, result in sorted(visited.items(), key=_by_size)},
     }
@@ -136,14 +138,17 @@ def _pooled_point(points: Sequence[Mapping[str, Any]], clean: Mapping[str, float
     return pooled
 
 
-def _absent(value: Callable[[Subset], float], branches: Sequence[str]) -> dict[str, dict[str, float]]:
+def _absent(
+    value: Callable[[Subset], float], by_subject: Mapping[Subset, Mapping[str, float]], branches: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     if len(branches) == 1:  # nothing would be left
         return {}
     clean = value((True,) * len(branches))
-    table = {}
+    table: dict[str, dict[str, Any]] = {}
     for removed in branches:
-        left = value(tuple(branch != removed for branch in branches))
-        table[removed] = {"macro_f1": left, "loss": clean - left}
+        subset = tuple(branch != removed for branch in branches)
+        left = value(subset)
+        table[removed] = {"macro_f1": left, "by_subject": dict(by_subject[subset]), "loss": clean - left}
     return table
 
 

@@ -45,7 +45,7 @@ _SCHEMA: dict[str, Any] = {
         "per_class_f1": {"*": _NUMBER_OR_NONE},
         "confusion": [[int]],
         "by_branch?": {"*": {"macro_f1": _NUMBER_OR_NONE, "accuracy": _NUMBER_OR_NONE}},
-        "absent?": {"*": {"macro_f1": _NUMBER, "loss": _NUMBER}},
+        "absent?": {"*": {"macro_f1": _NUMBER, "by_subject?": {"*": _NUMBER}, "loss": _NUMBER}},
         "shapley?": {"*": _NUMBER_OR_NONE},
         "subsets?": {"*": _NUMBER},
         "utilisation?": {"*": {"alone": _NUMBER_OR_NONE, "gap": _NUMBER_OR_NONE}},
@@ -69,7 +69,7 @@ _SCHEMA: dict[str, Any] = {
         "*": {
             "macro_f1": _FIGURE,
             "seconds": _NUMBER,
-            "absent?": {"*": {"macro_f1": _NUMBER, "loss": _NUMBER}},
+            "absent?": {"*": {"macro_f1": _NUMBER, "by_subject?": {"*": _NUMBER}, "loss": _NUMBER}},
             "parameters?": int,
             "windows_per_s?": _NUMBER,
         }

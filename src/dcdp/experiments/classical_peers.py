@@ -19,7 +19,7 @@ from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, forest_bytes, pr
 from dcdp.models.peers.gradient_boosting import fit_boosting, predict_boosting
 from dcdp.models.peers.minirocket import fit_minirocket, predict_minirocket
 from dcdp.models.peers.side_by_side import SingleHead
-from dcdp.models.statistics import WindowStatistics
+from dcdp.models.statistics import WindowStatistics, recorded
 from dcdp.records import Windows
 
 __all__ = ["fit_rocket", "fit_trees", "window_features"]
@@ -101,14 +101,8 @@ def fit_rocket(task: PeerTask) -> FittedPeer:
 
 def _described(statistics: WindowStatistics, x: Tensor) -> Tensor:
     """Return statistics (B, F) of windows (B, C, T), NaN where one of their channels is NaN somewhere."""
-    keep = ~x.isnan().any(-1)
-    triads = [keep[:, first : first + 3].all(1, keepdim=True) for first in statistics.triads]
-    seen = torch.cat([keep, *triads], 1)
-    known = seen[:, statistics.source]
-    if statistics.extended:
-        known = known & seen[:, statistics.second]
     features: Tensor = statistics(x.nan_to_num(0.0))
-    return features.where(known, torch.nan)
+    return features.where(statistics.seen(recorded(x)) > 0, torch.nan)
 
 
 def _branch_of_features(layouts: Sequence[BranchLayout], extended: bool) -> NDArray[np.intp]:

@@ -17,6 +17,7 @@ EARNS, TIE, HARMS, OFF = "earns its place", "tie", "harms", "off"
 Results = Mapping[int, Mapping[str, Any]]
 """Results of one variant on one data set and split, by seed."""
 
+_VERDICTS = {"ahead": EARNS, "behind": HARMS, "tie": TIE}
 _LEAST_COST = 0.02  # smaller shares of a step are not told apart
 
 
@@ -56,12 +57,15 @@ def judge(
         ``difference`` of macro-F1 (with minus without) and its ``interval``, over people, seeds averaged; ``by_seed``:
         the difference for each; ``n_people``, ``seeds``, ``p_value``, ``p_holm``; ``cost``: how much longer a step of
         training takes, as a share; ``verdict`` (``earns its place``, ``tie``, ``harms``, ``off``) and ``sentence``,
-        which tells it in words; ``note`` on what to keep in mind. Unknown figures are None.
+        which tells it in words; ``note`` on what to keep in mind; ``absent``: ``difference``, ``interval``,
+        ``p_value``, ``verdict`` and ``seeds`` again, of the macro-F1 with one branch absent at test, mean over
+        branches. Unknown figures are None.
     """
     facts: dict[str, Any] = {
         "component": component.name, "group": component.group, "about": component.sentence,
         "with": component.with_part, "without": component.without_part,
         "difference": None, "interval": None, "p_value": None, "p_holm": None, "by_seed": {}, "cost": None, "note": "",
+        "absent": None,
     }  # fmt: skip
     seeds = sorted(with_part.keys() & without_part.keys())
     if with_part is without_part or not seeds:
@@ -76,7 +80,7 @@ def judge(
     if len(ours) < 2:
         return facts | {"verdict": TIE, "sentence": "one person tells nothing", "note": "Test more people."}
     found = compare(ours, theirs)
-    verdict = {"ahead": EARNS, "behind": HARMS, "tie": TIE}[found.verdict]
+    verdict = _VERDICTS[found.verdict]
     return facts | {
         "difference": found.mean_difference,
         "interval": list(found.interval),
@@ -84,7 +88,32 @@ def judge(
         "note": found.note,
         "verdict": verdict,
         "sentence": _sentence(verdict, facts["cost"]) + ("; few people" if found.note else ""),
+        "absent": _judge_absent(with_part, without_part),
     }
+
+
+def _judge_absent(with_part: Results, without_part: Results) -> dict[str, Any] | None:
+    """Compare two variants by what is left when a branch is absent at test; None where no result tells by person."""
+    both = with_part.keys() & without_part.keys()
+    seeds = sorted(seed for seed in both if _tells_absent(with_part[seed]) and _tells_absent(without_part[seed]))
+    if not seeds:
+        return None
+    found = compare(*(_absent_by_person(results, seeds) for results in (with_part, without_part)))
+    return {
+        "difference": found.mean_difference, "interval": list(found.interval), "p_value": found.p_value,
+        "verdict": _VERDICTS[found.verdict], "seeds": seeds,
+    }  # fmt: skip
+
+
+def _tells_absent(result: Mapping[str, Any]) -> bool:
+    absent = result["test"].get("absent") or {}
+    return bool(absent) and all("by_subject" in figures for figures in absent.values())
+
+
+def _absent_by_person(results: Results, seeds: Sequence[int]) -> dict[str, float]:
+    """Return the macro-F1 of each person, averaged over the absent branch and over seeds."""
+    tables = [figures["by_subject"] for seed in seeds for figures in results[seed]["test"]["absent"].values()]
+    return {person: float(np.mean([table[person] for table in tables])) for person in tables[0]}
 
 
 def by_person(results: Results, seeds: Sequence[int]) -> dict[str, float]:

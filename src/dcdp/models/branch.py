@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dcdp.models.encoders import make_encoder
 from dcdp.models.normalise import N_RAMPS, ChannelNormaliser, QuantileNormaliser
-from dcdp.models.statistics import WindowStatistics
+from dcdp.models.statistics import WindowStatistics, recorded
 
 __all__ = ["BranchEncoder"]
 
@@ -106,7 +106,7 @@ class BranchEncoder(nn.Module):
 
         A channel that is NaN anywhere in its window is absent: neither path sees it.
         """
-        keep = _recorded(x)
+        keep = recorded(x)
         x = torch.where(keep.unsqueeze(-1) > 0, x, 0.0)
         if self.training and self.channel_dropout:
             keep = keep * (torch.rand_like(keep) >= self.channel_dropout).to(keep.dtype)
@@ -122,7 +122,7 @@ class BranchEncoder(nn.Module):
     def _statistics(self, x: Tensor, keep: Tensor) -> Tensor:
         assert self.statistics is not None
         score, ramps = self.quantile_normaliser(self.statistics(x))
-        mask = self._seen(keep)
+        mask = self.statistics.seen(keep)
         if self.training and self.feature_dropout:
             mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
         return torch.cat([score * mask, (ramps * mask.unsqueeze(-1)).flatten(1)], 1)
@@ -130,15 +130,7 @@ class BranchEncoder(nn.Module):
     def _known_statistics(self, x: Tensor) -> Tensor:
         """Return raw statistics (B, F), NaN where a channel that one is read from is absent."""
         assert self.statistics is not None
-        return torch.where(self._seen(_recorded(x)) > 0, self.statistics(x), torch.nan)
-
-    def _seen(self, keep: Tensor) -> Tensor:
-        """Return 1 for every statistic (B, F) whose channels are all kept, else 0, of channels kept (B, C)."""
-        assert self.statistics is not None
-        triads = [keep[:, i : i + 3].amin(1, keepdim=True) for i in self.statistics.triads]
-        seen = torch.cat([keep, *triads], 1)
-        mask = seen[:, self.statistics.source]
-        return mask * seen[:, self.statistics.second] if self.statistics.extended else mask
+        return torch.where(self.statistics.seen(recorded(x)) > 0, self.statistics(x), torch.nan)
 
     def _hide_a_path(self, halves: list[Tensor]) -> list[Tensor]:
         if not self.training or self.path_dropout == 0 or len(halves) < 2:
@@ -147,8 +139,3 @@ class BranchEncoder(nn.Module):
         first = (u >= self.path_dropout / 2).to(halves[0].dtype)
         second = (u < 1 - self.path_dropout / 2).to(halves[0].dtype)
         return [halves[0] * first, halves[1] * second]
-
-
-def _recorded(x: Tensor) -> Tensor:
-    """Return 1 for every channel (B, C) of windows ``x`` (B, C, T) that was recorded throughout, else 0."""
-    return (~x.isnan().any(-1)).to(x.dtype)

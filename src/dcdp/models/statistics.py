@@ -9,7 +9,7 @@ from itertools import pairwise, takewhile
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FURTHER_STATISTICS", "STATISTICS", "WindowStatistics"]
+__all__ = ["FURTHER_STATISTICS", "STATISTICS", "WindowStatistics", "recorded"]
 
 STATISTICS = (
     "mean", "quantile_05", "quantile_25", "median", "quantile_75", "quantile_95", "minimum", "maximum",
@@ -149,6 +149,13 @@ class WindowStatistics(nn.Module):
         lone = [channel for channel in range(self.n_channels) if channel not in inside]
         return [*(self.n_channels + i for i in range(len(self.triads))), *lone][:_MAX_PAIRED]
 
+    def seen(self, keep: Tensor) -> Tensor:
+        """Return 1 for every statistic (B, F) whose channels are all kept, else 0, of channels kept (B, C), 1 or 0."""
+        triads = [keep[:, first : first + 3].amin(1, keepdim=True) for first in self.triads]
+        channels = torch.cat([keep, *triads], 1)
+        mask = channels[:, self.source]
+        return mask * channels[:, self.second] if self.extended else mask
+
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, F) statistics of ``x`` (B, C, T) in the units of the signals."""
         if x.shape[-1] == 1:  # a slow sensor: one sample stands for the window
@@ -280,3 +287,8 @@ def _triad_names(channels: Sequence[str], triads: Sequence[int]) -> list[str]:
 def _shared_start(words: Sequence[str]) -> str:
     """Return the letters that all words begin with."""
     return "".join(letters[0] for letters in takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False)))
+
+
+def recorded(x: Tensor) -> Tensor:
+    """Return 1 for every channel (B, C) of windows ``x`` (B, C, T) that was recorded throughout, else 0."""
+    return (~x.isnan().any(-1)).to(x.dtype)

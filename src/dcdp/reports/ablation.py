@@ -82,17 +82,24 @@ def _verdicts(group: str, components: Sequence[Mapping[str, Any]]) -> Table:
         [
             row["component"], row["about"], row["difference"], _interval(row["interval"]), row["p_holm"],
             None if row["cost"] is None else f"{row['cost']:+.0%}", row["verdict"],
+            *_absent(row.get("absent")),
         ]
         for row in components
         if row["group"] == group
     ]  # fmt: skip
     columns = ["part", "what it is", "difference", "95 % interval", "p (Holm)", "step", "verdict"]
+    columns += ["a branch absent", "95 % interval "]
     notes = {row["note"] for row in components if row["note"] and row["group"] == group}
     told = (
         "A part earns its place where the whole interval lies above 0, harms where it lies below, else it is a tie. "
         "Off: the full method does not have it. Step: by how much the part makes a step of training longer. "
+        "A branch absent: the difference again, of the macro-F1 with one branch absent at test, mean over branches. "
     )
     return Table(_GROUPS[group], columns, rows, told + " ".join(f"{note.capitalize()}." for note in sorted(notes)))
+
+
+def _absent(told: Mapping[str, Any] | None) -> tuple[float | None, str | None]:
+    return (None, None) if told is None else (told["difference"], _interval(told["interval"]))
 
 
 def _readings(readings: Mapping[str, Any]) -> list[Table]:
