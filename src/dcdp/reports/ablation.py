@@ -62,8 +62,8 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
     seeds = sorted({seed for row in components for seed in row["seeds"]})
     people = max((row["n_people"] for row in components), default=0)
     caption = (
-        f"Difference of macro-F1 with the part minus without it, on {people} people never seen, {len(seeds)} seeds "
-        "averaged by person. The line is the bootstrap 95 % interval of the mean over people; small dots are seeds."
+        f"Difference of macro-F1 with the part minus without it, on {people} people never seen, up to {len(seeds)} "
+        "seeds averaged by person. The line is the bootstrap 95 % interval of the mean over people; small dots are seeds."
     )
     judged: list[Table | Figure] = []
     if any(row["interval"] for row in components):
