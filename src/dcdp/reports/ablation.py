@@ -63,7 +63,8 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
     people = max((row["n_people"] for row in components), default=0)
     caption = (
         f"Difference of macro-F1 with the part minus without it, on {people} people never seen, up to {len(seeds)} "
-        "seeds averaged by person. The line is the bootstrap 95 % interval of the mean over people; small dots are seeds."
+        "seeds averaged by person. The line is the bootstrap 95 % interval of the mean over people; small dots are "
+        "seeds."
     )
     judged: list[Table | Figure] = []
     if any(row["interval"] for row in components):
