@@ -4,7 +4,8 @@
         [--out results/methods_cost.json]
 
 Each method is fitted on the first fold of the ``arena`` split, the deep ones for ``--steps`` steps, and predicts a
-thousand test windows and single ones; scores do not matter here. One thread, and processor time: that is what a busy
+thousand test windows and single ones; scores do not matter here. Each has a process of its own: in one that ran large
+networks before, small ones take up to three times as long. One thread, and processor time: that is what a busy
 machine changes least. Peers that take no steps count each training window once.
 Real sets are read from the cache or from $DCDP_DATA; ``synthetic`` needs no files. Ratios are times that of ``dcdp``.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -63,6 +66,18 @@ def table(costs: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def be_one(name: str, data: str, steps: int) -> None:
+    """Be the process that measures one method; print its costs, or why there are none."""
+    torch.set_num_threads(1)
+    time.perf_counter = time.process_time  # everything here happens in this one thread
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            print(json.dumps(measure(name, data, steps)))
+        except (ConfigError, MissingError) as err:  # no files of this set, or a package that is not installed
+            print(json.dumps(str(err)))
+
+
 def main() -> None:
     """Measure, save after every method, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -70,20 +85,21 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join((OURS, *list_peers())))
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    parser.add_argument("--be", metavar="METHOD", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    time.perf_counter = time.process_time  # everything here happens in this one thread
+    if options.be:
+        be_one(options.be, options.data, options.steps)
+        return
     costs: dict[str, dict[str, Any]] = {}
     for name in options.methods.split(","):
         print(f"measuring {name} ...", flush=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                costs[name] = measure(name, options.data, options.steps)
-            except (ConfigError, MissingError) as err:  # no files of this set, or a package that is not installed
-                print(f"skipped {name}: {err}")
-                continue
-        print(json.dumps({name: costs[name]}), flush=True)
+        command = [sys.executable, __file__, "--be", name, "--data", options.data, "--steps", str(options.steps)]
+        told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+        if isinstance(told, str):
+            print(f"skipped {name}: {told}")
+            continue
+        costs[name] = told
+        print(json.dumps({name: told}), flush=True)
         found = {"data": options.data, "steps": options.steps, **environment(), "methods": costs}
         if options.out is not None:
             options.out.write_text(json.dumps(found, indent=1) + "\n")
