@@ -15,7 +15,7 @@ import torch
 
 from dcdp.interruption import Interruption
 
-__all__ = ["Report", "side_by_side"]
+__all__ = ["side_by_side"]
 
 _REPORT_EVERY_S = 0.2
 
