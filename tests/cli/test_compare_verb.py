@@ -50,6 +50,41 @@ def test_a_table_for_each_set_and_the_mean_ranks(bench, capsys):
     assert "over sets: Friedman p 0.050; mean ranks closer than 1.91 cannot be told apart (Nemenyi, 5 %)" in shown
 
 
+def without(folder, method, table):
+    """Write into a method's results what is left of each person without each branch."""
+    for path in folder.glob(f"hapt-arena/{method}/s*.json"):
+        result = json.loads(path.read_text())
+        people = result["test"]["macro_f1"]["by_subject"]
+        result["test"]["absent"] = {
+            branch: {"macro_f1": left, "by_subject": dict.fromkeys(people, left), "loss": 0.1}
+            for branch, left in table.items()
+        }
+        path.write_text(json.dumps(result))
+
+
+def test_absent_compares_what_is_left_without_a_branch(bench, capsys):
+    hapt = bench / "hapt-arena"
+    without(bench, "dcdp", {"acc": 0.5, "gyr": 0.7})
+    without(bench, "forest", {"acc": 0.25, "gyr": 0.75})
+    both = hapt / "dcdp", hapt / "forest"
+    (table,) = json.loads(said(capsys, *both, "--absent", "gyr", "--json"))["tables"]
+    assert [(row["method"], round(row["mean"], 9)) for row in table["rows"]] == [("forest", 0.75), ("dcdp", 0.7)]
+    assert table["published"] is None
+    assert [row["by_group"] for row in table["rows"]] == [None, None]
+    shown = said(capsys, *both, "--absent", "any")
+    assert "macro-F1 on 12 test people, 4 folds, one branch absent (mean)" in shown
+    assert "forest  0, 1   0.500 ± 0.000" in shown
+    assert "-0.100      [-0.100, -0.100]" in shown
+
+
+def test_absent_refuses_what_no_result_tells(bench, capsys):
+    assert "without each branch" in refused(capsys, bench / "hapt-arena", "--absent", "any")
+    without(bench, "dcdp", {"acc": 0.5, "gyr": 0.7})
+    error = refused(capsys, bench / "hapt-arena" / "dcdp", "--absent", "mag")
+    assert "which tells ['acc', 'gyr']" in error
+    assert "--absent acc" in refused(capsys, bench / "hapt-arena" / "dcdp", "--absent", "acc", "--html", "page.html")
+
+
 def test_json_is_what_the_tables_show(bench, capsys):
     found = json.loads(said(capsys, bench, "--json", "--baseline", "forest"))
     assert [table["data"] for table in found["tables"]] == ["dsads", "hapt", "uschad"]

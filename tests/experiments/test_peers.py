@@ -151,6 +151,7 @@ def test_without_a_branch_a_peer_is_given_the_training_mean(name, scored, source
     assert set(found["absent"]) == {"acc", "gyr"}
     clean = found["macro_f1"]["mean"]
     for figures in found["absent"].values():
+        assert figures["macro_f1"] == pytest.approx(np.mean(list(figures["by_subject"].values())))
         assert figures["loss"] == pytest.approx(clean - figures["macro_f1"])
     # what is taken away may as well not have been recorded
     blind = replace(test, present=test.present & ~np.isin(source.spec.names, ["wrist_gyr"]))

@@ -23,6 +23,7 @@ def compare(
     *results: str,
     baseline: str = "dcdp",
     split: str = "",
+    absent: str = "",
     html: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     partial: Annotated[bool, Parameter(negative="")] = False,
@@ -41,6 +42,8 @@ def compare(
         Method that the others are compared with.
     split
         Only the results of this split; needed where those of one data set come from several.
+    absent
+        Compare by what is left when this branch is absent at test, e.g. acc; ``any`` takes the mean over branches.
     html
         Write the report as one HTML page.
     json
@@ -57,13 +60,15 @@ def compare(
     check_one_split(found)
     check_comparable(found, partial=partial)
     found = unique_results(found)
+    if absent:
+        found = _without(found, absent, html)
     tables = standings(found, baseline)
     ranks = overall(tables)
     if json:
         print_lines(_as_json(tables, ranks))
     else:
         for table in tables:
-            _print_standing(table)
+            _print_standing(table, absent)
         _print_overall(ranks, tables)
     if html is not None:
         from dcdp.reports.benchmark import write_benchmark_report
@@ -89,13 +94,22 @@ def _read(words: Sequence[str], split: str) -> list[MethodResult]:
     return chosen
 
 
-def _print_standing(table: Standing) -> None:
+def _without(results: Sequence[MethodResult], absent: str, html: Path | None) -> list[MethodResult]:
+    from dcdp.evaluation import with_absent
+
+    if html is not None:
+        raise ConfigError("--html shows the scores with all sensors", f"--absent {absent} with it", "Leave one out.")
+    return with_absent(results, "" if absent == "any" else absent)
+
+
+def _print_standing(table: Standing, absent: str) -> None:
     from dcdp.cli.summary import print_lines, print_table
 
     columns = [column.format(table.baseline or "baseline") for column in (*_COLUMNS, *_AGAINST)]
     n_people = max(len(row.by_subject) for row in table.rows)
     title = f"{table.data}, {table.split}: macro-F1 on {_counted(n_people, 'test person', 'test people')}, "
     title += _counted(table.n_folds, "fold", "folds")
+    title += {"": "", "any": ", one branch absent (mean)"}.get(absent, f", {absent} absent")
     print_table(columns, [_row_cells(row, table) for row in table.rows], title)
     if table.published is not None:
         best = table.published
@@ -105,7 +119,8 @@ def _print_standing(table: Standing) -> None:
 
 def _row_cells(row: Row, table: Standing) -> list[object]:
     seeds = ", ".join(map(str, row.seeds)) + ("" if row.n_folds == table.n_folds else f" ({row.n_folds} folds)")
-    scores = [f"{_score(row.mean)} ± {_score(row.spread)}", _interval(row.interval), _score(row.by_group)]
+    scores = [f"{_score(row.mean)} ± {_score(row.spread)}", _interval(row.interval)]
+    scores.append("" if row.by_group is None else _score(row.by_group))
     if row.difference is None or row.p_holm is None:
         return [row.method, seeds, *scores, "", "", "", ""]
     found = row.difference

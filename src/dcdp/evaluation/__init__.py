@@ -20,7 +20,7 @@ from dcdp.evaluation.by_subject import (
 from dcdp.evaluation.calibration import UNMEASURED_TEMPERATURE, fit_temperature, negative_log_likelihood
 from dcdp.evaluation.comparable import check_comparable, check_one_split
 from dcdp.evaluation.endurance import AbsenceVerdict, Endurance, absence_verdicts, endurance_of
-from dcdp.evaluation.method_results import MethodResult, find_results, read_method_results, unique_results
+from dcdp.evaluation.method_results import MethodResult, find_results, read_method_results, unique_results, with_absent
 from dcdp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
@@ -99,5 +99,6 @@ __all__ = [
     "unique_results",
     "utilisation_gap",
     "weighted_f1",
+    "with_absent",
     "write_result",
 ]

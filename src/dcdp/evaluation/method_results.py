@@ -11,7 +11,7 @@ from typing import Any
 from dcdp.errors import DataError, MissingError
 from dcdp.evaluation.results import read_result
 
-__all__ = ["MethodResult", "find_results", "read_method_results", "unique_results"]
+__all__ = ["MethodResult", "find_results", "read_method_results", "unique_results", "with_absent"]
 
 _RESULT_FILE = re.compile(r"(result|(.+-)?s\d+)\.json")
 
@@ -25,7 +25,7 @@ class MethodResult:
     data, split, method, seed
         What was run.
     by_subject, by_fold
-        Macro-F1 of each test subject, and of all windows of each fold together.
+        Macro-F1 of each test subject, and of all windows of each fold together (None where that is not known).
     test
         Every figure of the method, as under ``test`` in the result.
     cost
@@ -43,7 +43,7 @@ class MethodResult:
     method: str
     seed: int
     by_subject: Mapping[str, float]
-    by_fold: Mapping[str, float]
+    by_fold: Mapping[str, float | None]
     test: Mapping[str, Any]
     cost: Mapping[str, float]
     is_peer: bool
@@ -116,6 +116,34 @@ def unique_results(results: Iterable[MethodResult]) -> list[MethodResult]:
         if len(one.cost) > len(first.cost):
             kept[one.data, one.split, one.method, one.seed] = replace(first, cost=one.cost)
     return list(kept.values())
+
+
+def with_absent(results: Iterable[MethodResult], branch: str = "") -> list[MethodResult]:
+    """Put the scores with a branch absent at test in the place of those with all sensors.
+
+    Parameters
+    ----------
+    branch
+        Name of the absent branch; empty takes each of them in turn, and their mean.
+
+    Raises
+    ------
+    DataError
+        If a result does not tell by person what is left without the branch.
+    """
+    return [replace(one, by_subject=_left_without(one, branch), by_fold=dict.fromkeys(one.by_fold)) for one in results]
+
+
+def _left_without(one: MethodResult, branch: str) -> dict[str, float]:
+    told = {name: figures.get("by_subject") for name, figures in (one.test.get("absent") or {}).items()}
+    tables = [table for name, table in told.items() if branch in ("", name)]
+    if not tables or None in tables:
+        found = f"{one.method}, seed {one.seed}, on {one.data}, which tells {sorted(told) or 'nothing'}"
+        raise DataError(
+            f"a result must tell by person what is left without {branch or 'each branch'}", f"that of {found}",
+            "Name a branch of the data set, or run the method again: older results hold means alone.",
+        )  # fmt: skip
+    return {person: sum(table[person] for table in tables) / len(tables) for person in tables[0]}
 
 
 def _of_file(path: Path, result: Mapping[str, Any], name: str) -> Iterator[MethodResult]:

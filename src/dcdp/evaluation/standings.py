@@ -33,7 +33,7 @@ class Row:
     interval
         Bootstrap 95 % interval of the mean over subjects; None for one subject.
     by_group
-        Macro-F1 of all windows of a fold together, mean over seeds and folds.
+        Macro-F1 of all windows of a fold together, mean over seeds and folds; None where that is not known.
     seed_spread
         Standard deviation over seeds of the mean over subjects; None for one seed.
     difference
@@ -50,7 +50,7 @@ class Row:
     mean: float
     spread: float
     interval: tuple[float, float] | None
-    by_group: float
+    by_group: float | None
     seed_spread: float | None
     difference: Comparison | None = None
     p_holm: float | None = None
@@ -178,27 +178,32 @@ def _standing(results: list[MethodResult], baseline: str) -> Standing:
         n_folds=n_folds,
         baseline=baseline if baseline in by_method else None,
         rows=tuple(sorted(rows, key=lambda row: (row.n_folds < n_folds, -row.mean, row.method))),
-        published=PUBLISHED.get((data, split)),
+        published=PUBLISHED.get((data, split)) if all(row.by_group is not None for row in rows) else None,
         notes=tuple(_notes(rows, baseline, n_folds)),
     )
 
 
 def _row(method: str, results: Sequence[MethodResult]) -> Row:
     by_subject = _averaged([one.by_subject for one in results])
-    by_fold = _averaged([one.by_fold for one in results])
+    folds = {fold for one in results for fold in one.by_fold}
+    by_fold = _averaged([_known(one.by_fold) for one in results])
     values = np.array(list(by_subject.values()))
     by_seed = [float(np.mean(list(one.by_subject.values()))) for one in results]
     return Row(
         method=method,
         seeds=tuple(sorted(one.seed for one in results)),
-        n_folds=len(by_fold),
+        n_folds=len(folds),
         by_subject=by_subject,
         mean=float(values.mean()),
         spread=float(values.std()),
         interval=bootstrap_interval(values) if len(values) > 1 else None,
-        by_group=float(np.mean(list(by_fold.values()))),
+        by_group=float(np.mean(list(by_fold.values()))) if folds == by_fold.keys() else None,
         seed_spread=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
     )
+
+
+def _known(scores: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if value is not None}
 
 
 def _averaged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from dcdp.batches import Batches
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
 from dcdp.errors import ConfigError
-from dcdp.evaluation import pool_folds, score, subject_macro_f1
+from dcdp.evaluation import macro_f1_by_subject, pool_folds, score, subject_macro_f1
 from dcdp.experiments.classical_peers import fit_rocket, fit_trees, window_features
 from dcdp.experiments.deep_peers import fit_deep
 from dcdp.experiments.peer_task import Describe, FittedPeer, PeerTask, Predict, Report, plain_name
@@ -159,7 +159,7 @@ def pool_peer(folds: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> 
 
 def _absent(
     predict: Predict, store: Store, layouts: Sequence[BranchLayout], test: Windows, clean: float
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Score with each branch taken away, in the layout of `dcdp.evaluation.absent_table`."""
     if len(layouts) == 1:  # nothing would be left
         return {}
@@ -169,8 +169,9 @@ def _absent(
         used = np.arange(len(layouts)) != m
         probability = predict(store, test, used)
         probability[~(present & used).any(1)] = 1 / probability.shape[1]
-        left = subject_macro_f1(test.label, probability, test.subject)
-        table[layout.branch.name] = {"macro_f1": left, "loss": clean - left}
+        by_subject = macro_f1_by_subject(test.label, probability, test.subject)
+        left = float(np.mean(list(by_subject.values())))
+        table[layout.branch.name] = {"macro_f1": left, "by_subject": by_subject, "loss": clean - left}
     return table
 
 

@@ -184,7 +184,9 @@ def _summary(table: Standing) -> dict[str, Any]:
     """Return the baseline's row, the best other, and how far the baseline is above the published best by group."""
     own = next((row for row in table.rows if row.method == table.baseline), None)
     other = next((row for row in table.rows if row.method != table.baseline), None)
-    above = own.by_group - table.published.macro_f1 if own is not None and table.published is not None else None
+    above = None
+    if own is not None and own.by_group is not None and table.published is not None:
+        above = own.by_group - table.published.macro_f1
     return {"own": own, "other": other, "above": above}
 
 
