@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from dcdp.models.encoders import make_encoder
 from dcdp.models.normalise import N_RAMPS, ChannelNormaliser, QuantileNormaliser
-from dcdp.models.rocket import RocketFeatures
 from dcdp.models.statistics import WindowStatistics, recorded
 
 __all__ = ["BranchEncoder"]
@@ -68,7 +67,6 @@ class BranchEncoder(nn.Module):
         feature_dropout: float,
         path_dropout: float,
         extended: bool = False,
-        rocket_width: int = 0,
     ) -> None:
         super().__init__()
         self.n_channels, self.n_samples = n_channels, n_samples
@@ -77,9 +75,8 @@ class BranchEncoder(nn.Module):
         self.waveform: nn.Module | None = None
         self.statistics: WindowStatistics | None = None
         self.embedding_width = 0
-        if widths or rocket_width:
-            self.channel_normaliser = ChannelNormaliser(n_channels)
         if widths:
+            self.channel_normaliser = ChannelNormaliser(n_channels)
             self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / _WAVEFORM_HZ)))
             self.waveform_drop = nn.Dropout(dropout)
             self.embedding_width += widths[-1]
@@ -94,30 +91,15 @@ class BranchEncoder(nn.Module):
                 nn.Dropout(dropout),
             )
             self.embedding_width += statistics_width
-        self.rocket: RocketFeatures | None = None
-        if rocket_width:
-            self.rocket = RocketFeatures(n_channels, n_samples)
-            n = self.rocket.n_features
-            self.register_buffer("rocket_mean", torch.zeros(n))
-            self.register_buffer("rocket_std", torch.ones(n))
-            self.read_rocket = nn.Sequential(
-                nn.Linear(n, rocket_width), nn.LayerNorm(rocket_width), nn.GELU(), nn.Dropout(dropout)
-            )
-            self.embedding_width += rocket_width
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
         """Fit the normalisers on raw training windows ``x`` (N, C, T); channels of absent signals are NaN."""
-        if self.waveform is not None or self.rocket is not None:
+        if self.waveform is not None:
             self.channel_normaliser.fit(x)
         if self.statistics is not None:
             rows = [self._known_statistics(part) for part in torch.split(x, 512)]
             self.quantile_normaliser.fit(torch.cat(rows))
-        if self.rocket is not None:
-            z = self.channel_normaliser(x)
-            self.rocket.fit(z)
-            rows = torch.cat([self.rocket(part) for part in torch.split(z, 512)])
-            self.rocket_mean.copy_(rows.mean(0)); self.rocket_std.copy_(rows.std(0).clamp_min(1e-3))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T).
@@ -135,12 +117,6 @@ class BranchEncoder(nn.Module):
             halves.append(self.waveform_drop(stages[-1].mean(-1)))
         if self.statistics is not None:
             halves.append(self.read(self._statistics(x, keep)))
-        if self.rocket is not None:
-            z = (self.rocket(self.channel_normaliser(x)) - self.rocket_mean) / self.rocket_std
-            mask = self.rocket.seen(keep)
-            if self.training and self.feature_dropout:
-                mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
-            halves.append(self.read_rocket(z * mask))
         return stages, torch.cat(self._hide_a_path(halves), 1)
 
     def _statistics(self, x: Tensor, keep: Tensor) -> Tensor:
@@ -159,5 +135,7 @@ class BranchEncoder(nn.Module):
     def _hide_a_path(self, halves: list[Tensor]) -> list[Tensor]:
         if not self.training or self.path_dropout == 0 or len(halves) < 2:
             return halves
-        u = torch.rand(len(halves[0]), 1, device=halves[0].device) / self.path_dropout * len(halves)
-        return [half * (u.floor() != i).to(half.dtype) for i, half in enumerate(halves)]
+        u = torch.rand(len(halves[0]), 1, device=halves[0].device)
+        first = (u >= self.path_dropout / 2).to(halves[0].dtype)
+        second = (u < 1 - self.path_dropout / 2).to(halves[0].dtype)
+        return [halves[0] * first, halves[1] * second]

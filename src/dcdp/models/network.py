@@ -70,7 +70,6 @@ class NetworkConfig:
     path_dropout: float | None = None
     branch_dropout: float | None = None
     statistics: Literal["base", "extended"] | None = None
-    rocket_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,6 @@ class NetworkShape:
     path_dropout: float
     branch_dropout: float
     statistics: str = "base"
-    rocket_width: int = 0
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
@@ -235,7 +233,7 @@ def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: Netwo
             layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
             [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
             shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
-            shape.statistics == "extended", shape.rocket_width,
+            shape.statistics == "extended",
         )
         for layout in layouts
     }  # fmt: skip
