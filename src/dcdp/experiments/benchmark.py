@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from dcdp.experiments.cells import claimed_cell, finish_cell, finished_result, fold_folder, folds_done
 from dcdp.experiments.fold import resolve_device
-from dcdp.experiments.fold_job import FoldJob, Place, open_source
+from dcdp.experiments.fold_job import FoldJob, Place, open_source, run_job
 from dcdp.experiments.grid import Cell, Grid, select_cells
-from dcdp.experiments.pool import Failure, Outcome, run_jobs
+from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.progress import Board
 from dcdp.files import storage_errors
 from dcdp.splits import Split, make_folds, select_folds
@@ -110,13 +110,14 @@ def run_grid(
         for state in states.values():
             claims.enter_context(claimed_cell(out, state.cell))
             state.folds = folds_done(out, state.cell, state.splits)
-        jobs = [
-            FoldJob(state.cell, split, fold_folder(out, state.cell, split.fold), place, keep)
+        jobs = {
+            f"{state.cell.name}/{split.fold}":
+                FoldJob(state.cell, split, fold_folder(out, state.cell, split.fold), place, keep)
             for state in states.values()
             for split in state.splits
             if split.fold not in state.folds
-        ]
-        board.begin(jobs, {name: len(state.splits) for name, state in states.items()}, _known(states))
+        }
+        board.begin(list(jobs.values()), {name: len(state.splits) for name, state in states.items()}, _known(states))
 
         def close(state: _State) -> None:
             if len(state.folds) == len(state.splits):
@@ -124,7 +125,11 @@ def run_grid(
                 finished[state.cell.name], state.folds = result, {}
                 board.finished(state.cell, result)
 
-        def done(job: FoldJob, outcome: Outcome) -> None:
+        def step(name: str, *news: Any) -> None:
+            board.step(jobs[name], *news)
+
+        def done(name: str, outcome: Any) -> None:
+            job = jobs[name]
             state = states[job.cell.name]
             _note(out / _LOG, job, outcome)
             if isinstance(outcome, Failure):
@@ -136,7 +141,10 @@ def run_grid(
 
         for state in states.values():  # one that was killed between its last fold and its result
             close(state)
-        run_jobs(jobs, workers, board.step, done, lambda job: bool(states[job.cell.name].failure))
+        run_jobs(
+            run_job, {name: (job,) for name, job in jobs.items()}, workers, step, done,
+            unwanted=lambda name: bool(states[jobs[name].cell.name].failure),
+        )  # fmt: skip
     results = [result for result in finished.values() if result is not None]
     return GridOutcome(results, {name: state.failure for name, state in states.items() if state.failure})
 
@@ -162,7 +170,7 @@ def _known(states: Mapping[str, _State]) -> dict[str, list[float]]:
     }
 
 
-def _note(path: Path, job: FoldJob, outcome: Outcome) -> None:
+def _note(path: Path, job: FoldJob, outcome: Any) -> None:
     """Append a line for a finished or failed fold."""
     line: dict[str, Any] = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "cell": job.cell.name, "fold": job.split.fold,

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,45 +19,67 @@ from typing import Any, cast
 import torch
 
 from dcdp.errors import DcdpError
-from dcdp.experiments.fold_job import FoldJob, run_job
 from dcdp.interruption import Interruption
 
-__all__ = ["Failure", "run_jobs"]
+__all__ = ["Failure", "run_all", "run_jobs"]
 
 _THREAD_VARIABLES = ("MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _REPORT_EVERY_S = 0.5
 _HEAR_EVERY_S = 0.2
 _WATCH_EVERY_S = 1.0
 
+Arguments = tuple[Any, ...]
+Work = Callable[..., Any]
+"""Called as ``work(*arguments, report)``; a function of a module, so that another process can find it."""
+
+Report = Callable[[int, int, str], None]
+"""Called as ``report(steps_done, steps, text)``."""
+
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job did not finish: one line for people, and the traceback of what nobody expected."""
+    """Why a job did not finish.
+
+    Attributes
+    ----------
+    message, trace
+        One line for people, and the traceback of what nobody expected.
+    error
+        The broken rule; None if the job failed in a way that nobody expected.
+    """
 
     message: str
     trace: str = ""
+    error: DcdpError | None = None
 
 
-Outcome = dict[str, Any] | Failure
-Step = Callable[[FoldJob, int, int, str], None]
-Done = Callable[[FoldJob, Outcome], None]
+Step = Callable[[str, int, int, str], None]
+Done = Callable[[str, Any], None]
+Unwanted = Callable[[str], bool]
 
 
 def run_jobs(
-    jobs: Sequence[FoldJob], workers: int, step: Step, done: Done, unwanted: Callable[[FoldJob], bool]
+    work: Work,
+    jobs: Mapping[str, Arguments],
+    workers: int,
+    step: Step,
+    done: Done,
+    unwanted: Unwanted = lambda _: False,
 ) -> None:
-    """Run jobs, each first come first served.
+    """Run jobs, each first come first served; one that fails does not stop the others.
 
     Parameters
     ----------
+    work
+        What a job is.
     jobs
-        In order.
+        Name -> arguments, in order. They may travel to another process: give names and settings, not data.
     workers
-        How many run at a time; 1 runs them in this process.
+        How many run at a time; 1 runs them in this process. Processes share the threads that torch has here.
     step
-        Called as ``step(job, steps_done, steps, text)`` now and then.
+        Called as ``step(name, steps_done, steps, text)`` now and then.
     done
-        Called as ``done(job, outcome)`` when a job has finished or failed.
+        Called as ``done(name, outcome)`` when a job has finished or failed: what it returned, or a `Failure`.
     unwanted
         Asked before a job begins: True leaves it out.
 
@@ -67,20 +89,57 @@ def run_jobs(
         On Ctrl-C or SIGTERM, once every job has written its checkpoint.
     """
     if workers > 1 and len(jobs) > 1:
-        _run_in_processes(jobs, min(workers, len(jobs)), step, done, unwanted)
+        _run_in_processes(work, jobs, min(workers, len(jobs)), step, done, unwanted)
         return
     with _stoppable():
-        for job in jobs:
-            if not unwanted(job):
-                done(job, _attempt(job, partial(step, job)))
+        for name, arguments in jobs.items():
+            if not unwanted(name):
+                done(name, _attempt(work, arguments, partial(step, name)))
 
 
-def _attempt(job: FoldJob, report: Callable[[int, int, str], None]) -> Outcome:
+def run_all(
+    work: Work, jobs: Mapping[str, Arguments], workers: int, reporters: Mapping[str, Report | None]
+) -> dict[str, Any]:
+    """Run jobs that only count together; return what each gives, by name.
+
+    Parameters
+    ----------
+    work, jobs, workers
+        As for `run_jobs`.
+    reporters
+        Name -> what is called with the steps of that job; None says nothing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        As `run_jobs`.
+    DcdpError
+        The first rule that a job finds broken; the other jobs are told to stop.
+    RuntimeError
+        The same for what nobody expected, with its traceback.
+    """
+    found: dict[str, Any] = {}
+
+    def step(name: str, *news: Any) -> None:
+        report = reporters.get(name)
+        if report is not None:
+            report(*news)
+
+    def done(name: str, outcome: Any) -> None:
+        if isinstance(outcome, Failure):
+            raise outcome.error or RuntimeError(f"{outcome.message}\n{outcome.trace}".strip())
+        found[name] = outcome
+
+    run_jobs(work, jobs, workers, step, done)
+    return {name: found[name] for name in jobs}
+
+
+def _attempt(work: Work, arguments: Arguments, report: Report) -> Any:
     """Run a job; what breaks one must not stop the others."""
     try:
-        return run_job(job, report)
+        return work(*arguments, report)
     except DcdpError as err:
-        return Failure(str(err))
+        return Failure(str(err), error=err)
     except Exception as err:
         return Failure(f"{type(err).__name__}: {' '.join(str(err).split())[:300]}", traceback.format_exc())
 
@@ -103,9 +162,9 @@ def _stoppable() -> Iterator[None]:
 
 
 def _run_in_processes(
-    jobs: Sequence[FoldJob], workers: int, step: Step, done: Done, unwanted: Callable[[FoldJob], bool]
+    work: Work, jobs: Mapping[str, Arguments], workers: int, step: Step, done: Done, unwanted: Unwanted
 ) -> None:
-    waiting = list(reversed(jobs))
+    waiting = list(jobs)[::-1]
     crew: dict[Connection, _Worker] = {}
     threads = max(1, torch.get_num_threads() // workers)
     with _thread_variables(threads), Interruption() as interruption:
@@ -116,7 +175,9 @@ def _run_in_processes(
                     crew[worker.line] = worker
                 for worker in crew.values():
                     while worker.job is None and waiting:
-                        worker.begin(waiting.pop(), unwanted)
+                        name = waiting.pop()
+                        if not unwanted(name):
+                            worker.begin(name, work, jobs[name])
                 for line in wait(list(crew), timeout=_HEAR_EVERY_S):
                     _hear(crew, cast("Connection", line), step, done)
                 if interruption.asked:
@@ -129,14 +190,14 @@ def _hear(crew: dict[Connection, _Worker], line: Connection, step: Step, done: D
     """Pass on what a process says; one that has died is replaced, and only its job has failed."""
     worker = crew[line]
     try:
-        told = line.recv()
+        finished, told = line.recv()
     except (EOFError, OSError):
         worker.process.join()
         del crew[line]
-        told = Failure("the system ended its process, perhaps for want of memory: give fewer --workers")
+        finished, told = True, Failure("the system ended its process, perhaps for want of memory: give fewer --workers")
     if worker.job is None:
         return
-    if isinstance(told, tuple):
+    if not finished:
         step(worker.job, *told)
         return
     job, worker.job = worker.job, None
@@ -162,13 +223,12 @@ class _Worker:
 
     process: BaseProcess
     line: Connection
-    job: FoldJob | None = None
+    job: str | None = None
 
-    def begin(self, job: FoldJob, unwanted: Callable[[FoldJob], bool]) -> None:
-        if not unwanted(job):
-            self.job = job
-            with suppress(OSError):  # it has died since: that is heard on the line
-                self.line.send(job)
+    def begin(self, job: str, work: Work, arguments: Arguments) -> None:
+        self.job = job
+        with suppress(OSError):  # it has died since: that is heard on the line
+            self.line.send((work, arguments))
 
 
 def _hire(threads: int) -> _Worker:
@@ -206,14 +266,14 @@ def _work(line: Connection, threads: int, parent: int) -> None:
         nonlocal told_at
         if time.monotonic() - told_at > _REPORT_EVERY_S or done == total:
             with suppress(OSError):  # nobody listens any more: the watch will end this process
-                line.send((done, total, text))
+                line.send((False, (done, total, text)))
             told_at = time.monotonic()
 
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
-            job: FoldJob = line.recv()
-            line.send((0, 1, ""))
-            line.send(_attempt(job, report))
+            work, arguments = line.recv()
+            line.send((False, (0, 1, "")))
+            line.send((True, _attempt(work, arguments, report)))
 
 
 def _watch(parent: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcdp.experiments.fold_job import FoldJob
 from dcdp.experiments.grid import Cell
-from dcdp.experiments.pool import Failure, Outcome
+from dcdp.experiments.pool import Failure
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +85,7 @@ class Board:
         row.steps[job.split.fold] = f"{text} {done}/{total}" if text else "begins"
         self._share[f"{job.cell.name}/{job.split.fold}"] = done / max(total, 1)
 
-    def folded(self, job: FoldJob, outcome: Outcome) -> None:
+    def folded(self, job: FoldJob, outcome: Any) -> None:
         """Take note of a fold that has finished or failed."""
         row = self._rows[job.cell.name]
         row.steps.pop(job.split.fold, None)

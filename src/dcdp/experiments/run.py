@@ -17,7 +17,7 @@ from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold import FoldRequest, Report, evaluate_bundle, resolve_device, run_fold
 from dcdp.experiments.peers import expand_peers, pool_peer
-from dcdp.experiments.processes import side_by_side
+from dcdp.experiments.pool import run_all
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import storage_errors, write_text
 from dcdp.records import Windows
@@ -287,7 +287,7 @@ def _run_in_processes(
     asked = replace(request, force=False)
     jobs = {fold.fold: (asked, config, fold.fold) for fold in prepared.folds}
     reporters = {fold: _reporter(bar, f"fold {fold}") for fold in jobs}
-    return side_by_side(_run_one, jobs, request.workers, reporters)
+    return run_all(_run_one, jobs, request.workers, reporters)
 
 
 def _run_one(request: RunRequest, config: RunConfig, fold: str, report: Report) -> dict[str, Any]:

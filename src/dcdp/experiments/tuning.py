@@ -14,7 +14,7 @@ from dcdp.data.quality import require_trainable
 from dcdp.errors import ConfigError
 from dcdp.evaluation import compare, environment, pool_folds
 from dcdp.experiments.fold import FoldRequest, Report, resolve_device
-from dcdp.experiments.processes import side_by_side
+from dcdp.experiments.pool import run_all
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
 from dcdp.experiments.search_space import Interval, Space
 from dcdp.experiments.source import DataSource, load
@@ -115,7 +115,7 @@ def tune(
     reporters = {split.fold: progress(f"fold {split.fold}") if progress else None for split in opened.folds}
     if request.workers > 1 and len(opened.folds) > 1:
         jobs = {name: (request, config, space, name) for name in reporters}
-        found = side_by_side(_search_in_process, jobs, request.workers, reporters)
+        found = run_all(_search_in_process, jobs, request.workers, reporters)
     else:
         found = {name: _search(request, config, space, opened, name, report) for name, report in reporters.items()}
     result = {
