@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dcdp.data import tables
+from dcdp.data.frame import Times
 from dcdp.data.tables import (
     SUFFIXES,
     Dialect,
-    Times,
     column_names,
     read_columns,
     read_head,

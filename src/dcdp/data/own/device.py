@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dcdp.data.frame import Table, Times
 from dcdp.data.own.description import Description, DeviceDescription, SignalDescription
 from dcdp.data.readers import read_capture, recognise
 from dcdp.data.readers.streams import make_stream
-from dcdp.data.tables import Table, Times, column_names, read_table
+from dcdp.data.tables import column_names, read_table
 from dcdp.errors import DataError, FormatError
 from dcdp.records import Note, Segment, Stream
 from dcdp.signals.frames import remap_axes, rotate

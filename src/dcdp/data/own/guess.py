@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcdp.data.frame import Table
 from dcdp.data.readers.streams import UNITS, slug
-from dcdp.data.tables import Dialect, Table, read_head
+from dcdp.data.tables import Dialect, read_head
 from dcdp.errors import DcdpError
 from dcdp.signals.clock import sampling_rate
 from dcdp.signals.units import check_gravity, gravity_mps2

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcdp.data.frame import Table
 from dcdp.data.own.description import Description, LabelDescription
-from dcdp.data.tables import Table, read_table
+from dcdp.data.tables import read_table
 from dcdp.errors import DataError, unknown_name
 from dcdp.records import Note, Segment
 
