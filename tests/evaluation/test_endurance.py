@@ -34,10 +34,16 @@ def test_figures_by_subject_are_those_of_the_scores():
 
 def test_folds_are_joined_by_subject_and_compared_with_the_clean_mean():
     folds = {
-        "a": {"noise": {"0.5": {"by_subject": {"a": 0.5}, "size": {"m/s2": 1.0}}}},
-        "b+c": {"noise": {"0.5": {"by_subject": {"b": 0.8, "c": 0.2}, "size": {"m/s2": 3.0}}}},
+        "a": {
+            "clean": {"0": {"by_subject": {"a": 0.6}}},
+            "noise": {"0.5": {"by_subject": {"a": 0.5}, "size": {"m/s2": 1.0}}},
+        },
+        "b+c": {
+            "clean": {"0": {"by_subject": {"b": 0.9, "c": 0.6}}},
+            "noise": {"0.5": {"by_subject": {"b": 0.8, "c": 0.2}, "size": {"m/s2": 3.0}}},
+        },
     }
-    block = pool_robustness(folds, {"a": 0.6, "b": 0.9, "c": 0.6})["noise"]["0.5"]
+    block = pool_robustness(folds)["noise"]["0.5"]
     assert block["macro_f1"]["by_subject"] == {"a": 0.5, "b": 0.8, "c": 0.2}
     assert block["macro_f1"]["mean"] == pytest.approx(0.5)
     assert block["loss"] == pytest.approx(0.2)
@@ -45,11 +51,13 @@ def test_folds_are_joined_by_subject_and_compared_with_the_clean_mean():
 
 
 def test_folds_that_do_not_fit_are_refused():
-    point = {"by_subject": {"a": 0.5}}
+    point, clean = {"by_subject": {"a": 0.5}}, {"clean": {"0": {"by_subject": {"a": 0.6}}}}
     with pytest.raises(DataError, match="every fold must meet the same disturbances: got others in 'two'"):
-        pool_robustness({"one": {"noise": {"1": point}}, "two": {"noise": {"2": point}}}, {"a": 0.5})
+        pool_robustness({"one": clean | {"noise": {"1": point}}, "two": clean | {"noise": {"2": point}}})
+    with pytest.raises(DataError, match="every fold must meet the same disturbances"):
+        pool_robustness({"one": {"noise": {"1": point}}})
     with pytest.raises(DataError, match=r"must be those of the clean subjects: got \['b'\]"):
-        pool_robustness({"one": {"noise": {"1": point}}}, {"a": 0.5, "b": 0.5})
+        pool_robustness({"one": {"clean": {"0": {"by_subject": {"a": 0.5, "b": 0.5}}}, "noise": {"1": point}}})
 
 
 def test_seeds_of_a_method_are_averaged_by_subject():
@@ -61,6 +69,15 @@ def test_seeds_of_a_method_are_averaged_by_subject():
     assert one.clean == pytest.approx({"a": 0.8, "b": 0.8})
     assert one.losses("absent_modality", "gyr") == pytest.approx({"a": 0.2, "b": 0.1})
     assert one.loss("absent_modality", "gyr") == pytest.approx(0.15)
+
+
+def test_what_is_disturbed_is_held_against_the_same_windows_undisturbed():
+    whole = result("dcdp", {"a": 0.9}, {"a": 0.8})
+    whole["robustness"]["clean"] = {"0": {"macro_f1": {"by_subject": {"a": 0.95}}}}
+    (one,) = endurance_of([whole])
+    assert one.clean == {"a": 0.95}
+    assert one.loss("absent_modality", "gyr") == pytest.approx(0.15)
+    assert list(one.points) == ["absent_modality"]
 
 
 def test_results_without_the_block_and_other_sets_stay_apart():

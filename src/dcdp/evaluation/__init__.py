@@ -34,12 +34,13 @@ from dcdp.evaluation.metrics import (
 from dcdp.evaluation.published import PUBLISHED, Published
 from dcdp.evaluation.ranking import Ranking, critical_difference, rank_methods
 from dcdp.evaluation.results import FORMAT, assemble_result, environment, read_result, write_result
-from dcdp.evaluation.robustness import absent_table, pool_robustness, score_robustness_point
+from dcdp.evaluation.robustness import CLEAN, absent_table, pool_robustness, score_robustness_point
 from dcdp.evaluation.schema import check_result
 from dcdp.evaluation.standings import Overall, Row, Standing, overall, standings
 from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, holm, smallest_p
 
 __all__ = [
+    "CLEAN",
     "FORMAT",
     "PUBLISHED",
     "UNMEASURED_TEMPERATURE",

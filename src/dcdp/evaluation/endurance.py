@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dcdp.evaluation.robustness import CLEAN
 from dcdp.evaluation.statistics import bootstrap_interval
 
 __all__ = ["AbsenceVerdict", "Endurance", "absence_verdicts", "endurance_of"]
@@ -155,17 +156,28 @@ def _verdict(kind: str, absent: str, ours: Endurance, rivals: list[Endurance]) -
 
 def _endurance(key: tuple[str, str, str], group: list[Mapping[str, Any]]) -> Endurance:
     first = group[0]["robustness"]
+    disturbed = {kind: levels for kind, levels in first.items() if kind != CLEAN}
     points = {
         kind: {
             level: _over_seeds([r["robustness"][kind][level]["macro_f1"]["by_subject"] for r in group])
             for level in levels
             if all(level in r["robustness"].get(kind, {}) for r in group)
         }
-        for kind, levels in first.items()
+        for kind, levels in disturbed.items()
     }
-    sizes = {kind: {level: point.get("size", {}) for level, point in levels.items()} for kind, levels in first.items()}
-    clean = _over_seeds([r["test"]["macro_f1"]["by_subject"] for r in group])
+    sizes = {
+        kind: {level: point.get("size", {}) for level, point in levels.items()} for kind, levels in disturbed.items()
+    }
+    clean = _over_seeds([_clean(r) for r in group])
     return Endurance(*key, tuple(sorted({r["seed"] for r in group})), clean, points, sizes)
+
+
+def _clean(result: Mapping[str, Any]) -> BySubject:
+    """Return what was scored undisturbed on the windows that were disturbed: in older results those were all."""
+    robustness = result["robustness"]
+    figures = robustness[CLEAN]["0"] if CLEAN in robustness else result["test"]
+    by_subject: BySubject = figures["macro_f1"]["by_subject"]
+    return by_subject
 
 
 def _over_seeds(scores: list[BySubject]) -> dict[str, float]:

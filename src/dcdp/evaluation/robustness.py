@@ -12,7 +12,10 @@ from dcdp.errors import DataError
 from dcdp.evaluation.balance import Subset, shapley_shares, shapley_values
 from dcdp.evaluation.by_subject import macro_f1_by_subject
 
-__all__ = ["absent_table", "pool_robustness", "score_robustness_point"]
+__all__ = ["CLEAN", "absent_table", "pool_robustness", "score_robustness_point"]
+
+CLEAN = "clean"
+"""Name of the undisturbed windows among the corruptions, severity 0: what the others are held against."""
 
 _DIGITS = 5  # of figures by subject: a result holds thousands of them
 
@@ -88,17 +91,14 @@ def score_robustness_point(label: ArrayLike, probability: ArrayLike, subject: Ar
     return {"by_subject": {name: round(value, _DIGITS) for name, value in by_subject.items()}}
 
 
-def pool_robustness(
-    folds: Mapping[str, Mapping[str, Mapping[str, Any]]], clean: Mapping[str, float]
-) -> dict[str, dict[str, Any]]:
+def pool_robustness(folds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Join what folds scored under each corruption and severity into the ``robustness`` block of a result.
 
     Parameters
     ----------
     folds
-        Fold -> corruption -> severity -> what `score_robustness_point` gives, and perhaps ``size`` by unit.
-    clean
-        Macro-F1 of every test subject with nothing disturbed.
+        Fold -> corruption -> severity -> what `score_robustness_point` gives, and perhaps ``size`` by unit. `CLEAN`
+        is among them.
 
     Returns
     -------
@@ -109,13 +109,14 @@ def pool_robustness(
     Raises
     ------
     DataError
-        If folds were scored under different disturbances, or on other subjects than the clean ones.
+        If folds were scored under different disturbances, or a disturbance on other subjects than `CLEAN`.
     """
     first = next(iter(folds.values()), {})
     shape = {kind: list(levels) for kind, levels in first.items()}
     for name, fold in folds.items():
-        if {kind: list(levels) for kind, levels in fold.items()} != shape:
+        if {kind: list(levels) for kind, levels in fold.items()} != shape or CLEAN not in shape:
             raise DataError("every fold must meet the same disturbances", f"others in '{name}'", "Score it again.")
+    clean = {name: value for fold in folds.values() for name, value in fold[CLEAN]["0"]["by_subject"].items()}
     return {
         kind: {level: _pooled_point([fold[kind][level] for fold in folds.values()], clean) for level in levels}
         for kind, levels in shape.items()

@@ -154,13 +154,13 @@ def _joined(cell: Cell, splits: Sequence[Split], folds: Mapping[str, Mapping[str
         "validation": {name: fold["validation"] for name, fold in folds.items() if fold["validation"]},
         "training": {name: fold["training"] for name, fold in folds.items()},
         "cost": _cost([fold["cost"] for fold in folds.values()]),
-    } | _robustness(folds, test["macro_f1"]["by_subject"])
+    } | _robustness(folds)
 
 
-def _robustness(folds: Mapping[str, Mapping[str, Any]], clean: Mapping[str, float]) -> dict[str, Any]:
+def _robustness(folds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the block of sensors absent and failing, where every fold was scored so."""
     scored = {name: fold["robustness"] for name, fold in folds.items() if "robustness" in fold}
-    return {"robustness": pool_robustness(scored, clean)} if len(scored) == len(folds) else {}
+    return {"robustness": pool_robustness(scored)} if len(scored) == len(folds) else {}
 
 
 def _cost(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

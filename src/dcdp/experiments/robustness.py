@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from dcdp.data.corrupted import CorruptedStore
 from dcdp.data.store import GAP_S, Store
-from dcdp.evaluation import score_robustness_point
+from dcdp.evaluation import CLEAN, score_robustness_point
 from dcdp.experiments.fold import Report
 from dcdp.records import SignalSpec, Windows
 from dcdp.signals.corruptions import CORRUPTIONS, get_corruption
 
-__all__ = ["Predict", "Spread", "absences", "score_robustness", "training_spread"]
+__all__ = ["MOST_WINDOWS", "Predict", "Spread", "absences", "score_robustness", "training_spread"]
 
 N_SPREAD = 2048
 """Windows from which the training spread of a channel is computed."""
+
+MOST_WINDOWS = 1000
+"""Windows of a test person that are disturbed: every one of some forty disturbances is a pass over all of them."""
 
 Predict = Callable[[Store, Windows], NDArray[np.float32]]
 Spread = dict[str, NDArray[np.float64]]
@@ -37,7 +40,9 @@ def score_robustness(
     seed: int = 0,
     progress: Report | None = None,
 ) -> dict[str, Any]:
-    """Score the test windows of one fold, first without each sensor, then under each corruption and severity.
+    """Score the test windows of one fold: undisturbed, without each sensor, and under each corruption and severity.
+
+    Of a person with more than `MOST_WINDOWS` windows evenly spaced ones are taken, the same every time.
 
     Parameters
     ----------
@@ -60,7 +65,8 @@ def score_robustness(
     -------
     dict
         Corruption -> severity -> what `dcdp.evaluation.score_robustness_point` gives. The corruptions begin with
-        ``absent_modality`` and ``absent_placement``, whose severities are the names of what is absent.
+        ``clean``, severity 0, then ``absent_modality`` and ``absent_placement``, whose severities are the names of what
+        is absent.
 
     Raises
     ------
@@ -68,7 +74,8 @@ def score_robustness(
         If there is no corruption of a name.
     """
     chosen = [get_corruption(name) for name in corruptions]
-    n_points = sum(map(len, absences(store.spec).values())) + sum(len(one.severities) for one in chosen)
+    test = _thinned(test)
+    n_points = 1 + sum(map(len, absences(store.spec).values())) + sum(len(one.severities) for one in chosen)
     found: dict[str, Any] = {}
     points = _points(store, test, spread, [one.name for one in chosen], gap_s, seed)
     for done, (name, severity, disturbed, windows) in enumerate(points):
@@ -123,6 +130,7 @@ def _points(
     store: Store, test: Windows, spread: Spread, corruptions: Sequence[str], gap_s: float, seed: int
 ) -> Iterator[Point]:
     """Yield name, severity, and the store and windows to predict."""
+    yield CLEAN, "0", store, test
     for kind, groups in absences(store.spec).items():
         for name, signals in groups.items():
             kept = ~np.isin(store.spec.names, signals)
@@ -131,6 +139,14 @@ def _points(
         for severity in get_corruption(name).severities:
             disturbed = CorruptedStore(store, name, severity, seed=seed, spread=spread, gap_s=gap_s)
             yield name, f"{severity:g}", disturbed, disturbed.mark_absent(test)
+
+
+def _thinned(windows: Windows) -> Windows:
+    kept = np.zeros(len(windows), dtype=np.bool_)
+    for subject in np.unique(windows.subject):
+        own = np.flatnonzero(windows.subject == subject)
+        kept[own[np.linspace(0, len(own) - 1, min(len(own), MOST_WINDOWS)).round().astype(np.int64)]] = True
+    return windows if kept.all() else windows.take(kept)
 
 
 def _sizes(spec: SignalSpec, spread: Mapping[str, NDArray[np.float64]], share: float) -> dict[str, float]:

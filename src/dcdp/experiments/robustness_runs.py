@@ -16,11 +16,11 @@ from dcdp.batches import Batches
 from dcdp.bundle import Bundle
 from dcdp.data.store import Store
 from dcdp.evaluation import (
+    CLEAN,
     FORMAT,
     Endurance,
     absence_verdicts,
     endurance_of,
-    macro_f1_by_subject,
     pool_robustness,
 )
 from dcdp.experiments.benchmark import GridOutcome, run_grid
@@ -111,23 +111,22 @@ def robustness_of_run(
     for name in corruptions:
         get_corruption(name)
     opened = open_run(run, data_dir, cache, progress)
-    clean: dict[str, float] = {}
     folds = {}
     for number, fold in enumerate(opened.folds, 1):
         bundle, parts, store = opened.bundle(fold), fold.parts(opened.windows), opened.source.store
         test, predict = opened.windows.take(parts["test"]), _predictor(bundle, device)
-        clean |= macro_f1_by_subject(test.label, predict(store, test), test.subject)
         folds[fold.fold] = score_robustness(
             predict, store, test, training_spread(store, opened.windows.take(parts["train"])),
             corruptions=corruptions, gap_s=bundle.windows.gap_s,
             progress=_numbered(progress, f"fold {number} of {len(opened.folds)}"),
         )  # fmt: skip
+    pooled = pool_robustness(folds)
     told = ("data", "method", "seed", "split", "leak_audit", "versions", "machine")
     found = {
         "format": FORMAT,
         **{key: opened.result[key] for key in told},
-        "test": {"macro_f1": {"mean": float(np.mean(list(clean.values()))), "by_subject": clean}},
-        "robustness": pool_robustness(folds, clean),
+        "test": {"macro_f1": pooled[CLEAN]["0"]["macro_f1"]},
+        "robustness": pooled,
     }
     _write_json(run / JSON_NAME, found)
     write_robustness(run / PAGE_NAME, endurance_of([found]), found["method"])
