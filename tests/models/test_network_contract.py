@@ -29,6 +29,8 @@ NO_DROPOUT = dict.fromkeys(DROPOUTS, 0.0)
 SHAPES = {  # beside the presets: one path alone, other depths
     "waveforms alone": {"statistics_width": 0},
     "statistics alone": {"widths": ()},
+    "fixed convolutions too": {"rocket_width": 16},
+    "fixed convolutions alone": {"widths": (), "statistics_width": 0, "rocket_width": 16},
     "one stage": {"widths": (8,)},
     "four stages": {"widths": (8, 8, 16, 16), "segments": (4, 2, 1, 1)},
 }

@@ -1,4 +1,4 @@
-"""Encode one branch: the waveform along its path, and the window's statistics, into one embedding."""
+"""Encode one branch: the waveform along its path, the window's statistics, and its shapes, into one embedding."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dcdp.models.encoders import make_encoder
 from dcdp.models.normalise import N_RAMPS, ChannelNormaliser, QuantileNormaliser
+from dcdp.models.rocket import RocketFeatures
 from dcdp.models.statistics import WindowStatistics, recorded
 
 __all__ = ["BranchEncoder"]
@@ -18,7 +19,7 @@ _WAVEFORM_HZ = 12.5
 
 
 class BranchEncoder(nn.Module):
-    """Two views of the same signals: a convolutional path and a path over window statistics.
+    """Views of the same signals: a convolutional path, a path over window statistics, and one over fixed convolutions.
 
     Parameters
     ----------
@@ -35,15 +36,17 @@ class BranchEncoder(nn.Module):
     kernel
         Kernel length after the stem.
     dropout
-        Dropout of the embedding's two halves.
+        Dropout of each path's part of the embedding.
     channel_dropout
-        Probability that a whole channel is hidden from both paths, in training.
+        Probability that a whole channel is hidden from all paths, in training.
     feature_dropout
-        Probability that a single statistic is hidden, in training.
+        Probability that a single statistic or response is hidden, in training.
     path_dropout
-        Probability that one of the two paths is hidden from a window, in training.
+        Probability that one of the paths is hidden from a window, in training.
     extended
         Whether the statistics path reads the further statistics too.
+    rocket_width
+        Width of the path over fixed convolutions (`RocketFeatures`); 0 leaves it out.
 
     Notes
     -----
@@ -67,6 +70,7 @@ class BranchEncoder(nn.Module):
         feature_dropout: float,
         path_dropout: float,
         extended: bool = False,
+        rocket_width: int = 0,
     ) -> None:
         super().__init__()
         self.n_channels, self.n_samples = n_channels, n_samples
@@ -74,9 +78,11 @@ class BranchEncoder(nn.Module):
         self.stage_widths = tuple(widths)
         self.waveform: nn.Module | None = None
         self.statistics: WindowStatistics | None = None
+        self.rocket: RocketFeatures | None = None
         self.embedding_width = 0
-        if widths:
+        if widths or rocket_width:
             self.channel_normaliser = ChannelNormaliser(n_channels)
+        if widths:
             self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / _WAVEFORM_HZ)))
             self.waveform_drop = nn.Dropout(dropout)
             self.embedding_width += widths[-1]
@@ -84,19 +90,21 @@ class BranchEncoder(nn.Module):
             self.statistics = WindowStatistics(n_channels, tuple(triads), n_samples, rate_hz, extended)
             n = self.statistics.n_features
             self.quantile_normaliser = QuantileNormaliser(n)
-            self.read = nn.Sequential(
-                nn.Linear(n * (1 + N_RAMPS), statistics_width),
-                nn.LayerNorm(statistics_width),
-                nn.GELU(),
-                nn.Dropout(dropout),
-            )
+            self.read = _reader(n * (1 + N_RAMPS), statistics_width, dropout)
             self.embedding_width += statistics_width
+        if rocket_width:
+            self.rocket = RocketFeatures(n_channels, n_samples, rate_hz)
+            self.read_rocket = _reader(self.rocket.n_features, rocket_width, dropout)
+            self.embedding_width += rocket_width
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
         """Fit the normalisers on raw training windows ``x`` (N, C, T); channels of absent signals are NaN."""
-        if self.waveform is not None:
+        if self.waveform is not None or self.rocket is not None:
             self.channel_normaliser.fit(x)
+        if self.rocket is not None:
+            whole = recorded(x).all(1)  # without a channel a response is another one
+            self.rocket.fit(self.channel_normaliser(x[whole] if whole.any() else x))
         if self.statistics is not None:
             rows = [self._known_statistics(part) for part in torch.split(x, 512)]
             self.quantile_normaliser.fit(torch.cat(rows))
@@ -104,38 +112,49 @@ class BranchEncoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T).
 
-        A channel that is NaN anywhere in its window is absent: neither path sees it.
+        A channel that is NaN anywhere in its window is absent: no path sees it.
         """
         keep = recorded(x)
         x = torch.where(keep.unsqueeze(-1) > 0, x, 0.0)
         if self.training and self.channel_dropout:
             keep = keep * (torch.rand_like(keep) >= self.channel_dropout).to(keep.dtype)
         stages: list[Tensor] = []
-        halves: list[Tensor] = []
+        parts: list[Tensor] = []
         if self.waveform is not None:
             stages = self.waveform(self.channel_normaliser(x) * keep.unsqueeze(-1))
-            halves.append(self.waveform_drop(stages[-1].mean(-1)))
+            parts.append(self.waveform_drop(stages[-1].mean(-1)))
         if self.statistics is not None:
-            halves.append(self.read(self._statistics(x, keep)))
-        return stages, torch.cat(self._hide_a_path(halves), 1)
+            parts.append(self.read(self._statistics(x, keep)))
+        if self.rocket is not None:
+            mask = self._hide_features(self.rocket.seen(keep))
+            parts.append(self.read_rocket(self.rocket(self.channel_normaliser(x)) * mask))
+        return stages, torch.cat(self._hide_a_path(parts), 1)
 
     def _statistics(self, x: Tensor, keep: Tensor) -> Tensor:
         assert self.statistics is not None
         score, ramps = self.quantile_normaliser(self.statistics(x))
-        mask = self.statistics.seen(keep)
+        mask = self._hide_features(self.statistics.seen(keep))
+        return torch.cat([score * mask, (ramps * mask.unsqueeze(-1)).flatten(1)], 1)
+
+    def _hide_features(self, mask: Tensor) -> Tensor:
         if self.training and self.feature_dropout:
             mask = mask * (torch.rand_like(mask) >= self.feature_dropout).to(mask.dtype)
-        return torch.cat([score * mask, (ramps * mask.unsqueeze(-1)).flatten(1)], 1)
+        return mask
 
     def _known_statistics(self, x: Tensor) -> Tensor:
         """Return raw statistics (B, F), NaN where a channel that one is read from is absent."""
         assert self.statistics is not None
         return torch.where(self.statistics.seen(recorded(x)) > 0, self.statistics(x), torch.nan)
 
-    def _hide_a_path(self, halves: list[Tensor]) -> list[Tensor]:
-        if not self.training or self.path_dropout == 0 or len(halves) < 2:
-            return halves
-        u = torch.rand(len(halves[0]), 1, device=halves[0].device)
-        first = (u >= self.path_dropout / 2).to(halves[0].dtype)
-        second = (u < 1 - self.path_dropout / 2).to(halves[0].dtype)
-        return [halves[0] * first, halves[1] * second]
+    def _hide_a_path(self, parts: list[Tensor]) -> list[Tensor]:
+        """Hide one of the paths, each as often as the others, and never the only one."""
+        if not self.training or self.path_dropout == 0 or len(parts) < 2:
+            return parts
+        share = self.path_dropout / len(parts)
+        u = torch.rand(len(parts[0]), 1, device=parts[0].device)
+        hidden = [(u >= k * share) & (u < (k + 1) * share) for k in range(len(parts) - 1)] + [u >= 1 - share]
+        return [part * (~own).to(part.dtype) for part, own in zip(parts, hidden, strict=True)]
+
+
+def _reader(n_in: int, width: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_in, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(dropout))

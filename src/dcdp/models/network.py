@@ -38,6 +38,8 @@ class NetworkConfig:
         D_1..D_K, channels of the K waveform stages.
     statistics_width
         Width of the statistics path; 0 leaves it out.
+    rocket_width
+        Width of the path over fixed convolutions, `dcdp.models.rocket`; 0 (every preset) leaves it out.
     kernel
         Odd kernel length of the stages [samples].
     width
@@ -47,10 +49,10 @@ class NetworkConfig:
     segments
         Time segments of each contrast stage: the first K - 1 waveform stages, then the branch embedding (1).
     dropout, joint_dropout
-        Of the two halves of an embedding, and before the joint head.
+        Of each path's part of an embedding, and before the joint head.
     channel_dropout, feature_dropout, path_dropout, branch_dropout
-        Probability in training that a channel, a single statistic, one of a branch's two paths, or a whole
-        branch is hidden.
+        Probability in training that a channel, a single statistic or response, one of a branch's paths, or a
+        whole branch is hidden.
     statistics
         ``base``, or ``extended``: with the further statistics of docs/features.md.
     """
@@ -70,6 +72,7 @@ class NetworkConfig:
     path_dropout: float | None = None
     branch_dropout: float | None = None
     statistics: Literal["base", "extended"] | None = None
+    rocket_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class NetworkShape:
     path_dropout: float
     branch_dropout: float
     statistics: str = "base"
+    rocket_width: int = 0
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
@@ -141,8 +145,10 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
     n_stages = max(len(shape.widths), 1)
     if "widths" in given and "segments" not in given:
         shape = replace(shape, segments=(2, *(1,) * (n_stages - 1)) if n_stages > 1 else (1,))
-    if not shape.widths and not shape.statistics_width:
-        raise ConfigError("a branch must have a path", "widths = [] and statistics_width = 0", "Give one of them.")
+    if not shape.widths and not shape.statistics_width and not shape.rocket_width:
+        raise ConfigError(
+            "a branch must have a path", "widths = [], statistics_width = 0 and rocket_width = 0", "Give one of them."
+        )
     if len(shape.segments) != n_stages or shape.segments[-1] != 1:
         raise ConfigError(
             f"network.segments must have {n_stages} entries (one a contrast stage), the last of them 1",
@@ -233,7 +239,7 @@ def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: Netwo
             layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
             [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
             shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
-            shape.statistics == "extended",
+            shape.statistics == "extended", shape.rocket_width,
         )
         for layout in layouts
     }  # fmt: skip
