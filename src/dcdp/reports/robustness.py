@@ -112,7 +112,11 @@ def verdict_words(verdict: AbsenceVerdict, own: str = "dcdp") -> str:
     --------
     >>> print(verdict_words(AbsenceVerdict("absent_modality", "gyr", 0.02, "forest", 0.1, 0.2, None, "forest", 0.1)))
     without gyr dcdp loses 0.020, forest 0.100: 0.20 times as much, less than half
+    >>> print(verdict_words(AbsenceVerdict("absent_modality", "mag", -0.01, "forest", 0.1, -0.1, None, "forest", 0.1)))
+    without mag dcdp loses nothing, forest 0.100
     """
+    if verdict.loss <= 0:
+        return f"without {verdict.absent} {own} loses nothing, {verdict.peer} {verdict.peer_loss:.3f}"
     times = "" if verdict.ratio is None else f": {verdict.ratio:.2f} times as much"
     bar = "less than half" if verdict.met else "not less than half"
     return (f"without {verdict.absent} {own} loses {verdict.loss:.3f}, {verdict.peer} {verdict.peer_loss:.3f}"
