@@ -98,7 +98,9 @@ def test_it_goes_on_without_training_anything_again(
     out, ablation, result = finished
     times = {name: facts["step_s"] for one in result["sets"].values() for name, facts in one["variants"].items()}
     monkeypatch.setattr("dcdp.experiments.ablation._time", lambda *_: times)
-    monkeypatch.setattr("dcdp.experiments.benchmark.run_jobs", lambda jobs, *_: pytest.fail("again") if jobs else None)
+    monkeypatch.setattr(
+        "dcdp.experiments.benchmark.run_jobs", lambda _, jobs, *__, **___: pytest.fail("again") if jobs else None
+    )
     assert ablate(ablation, out, device="cpu")["sets"] == result["sets"]
 
 
