@@ -152,7 +152,7 @@ class BranchEncoder(nn.Module):
             return parts
         share = self.path_dropout / len(parts)
         u = torch.rand(len(parts[0]), 1, device=parts[0].device)
-        # The last one's share lies at the top, where that of the second of two has always been: same seeds, same results.
+        # The last one's share lies at the top, as that of the second of two always did: same seeds, same results.
         hidden = [(u >= k * share) & (u < (k + 1) * share) for k in range(len(parts) - 1)] + [u >= 1 - share]
         return [part * (~own).to(part.dtype) for part, own in zip(parts, hidden, strict=True)]
 
