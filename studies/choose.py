@@ -3,16 +3,19 @@
     python studies/choose.py hapt --set augment.rotation_deg=20 --set "objective.contrast=0 network.path_dropout=0"
 
 Each --set is one variant (assignments separated by blanks); the default configuration always runs beside them. The HAPT
-folds are thirds of the official training users; of the other sets the validation groups of the arena folds.
-Finished cells are kept in --out and not run again.
+folds are thirds of the official training users; of the other sets, or where --folds names some, the validation groups
+of the arena folds. Finished cells are kept in --out and not run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,42 +23,51 @@ import torch
 from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
 from dcdp.evaluation import subject_macro_f1
+from dcdp.experiments.fold import resolve_device
+from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.source import DataSource, load
 from dcdp.inference import infer, softmax
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
 from dcdp.records import Windows
 from dcdp.settings import override
 from dcdp.signals.windows import cut_windows
-from dcdp.splits import Split, drop_copies, make_folds
+from dcdp.splits import Split, drop_copies, make_folds, select_folds
 from dcdp.training import fit
 
 
-def folds_of(source: DataSource, which: str) -> tuple[Split, ...]:
+@lru_cache(1)
+def opened(data: str) -> tuple[DataSource, Windows]:
+    """Return a data set and its windows, once in a process."""
+    source = load(data, cache=os.environ.get("DCDP_CACHE"))
+    return source, cut_windows(source.store, default_config(data).windows)
+
+
+def folds_of(source: DataSource, which: str | None) -> tuple[Split, ...]:
     """Return splits whose validation people are looked at and whose test people are not."""
-    if source.official:
+    if source.official and which is None:
         train = source.official["train"]
         return tuple(
             make_folds("holdout", source.subjects, test=source.official["test"], validation=train[i::3])[0]
             for i in range(3)
         )
-    folds = make_folds("arena", source.subjects)
-    return tuple(folds[int(i) - 1] for i in which.split(","))
+    return select_folds(make_folds("arena", source.subjects), None if which == "all" else which or "1,4,7")
 
 
 def validation_score(
-    source: DataSource, windows: Windows, split: Split, config: RunConfig, seed: int
+    data: str, split: Split, config: RunConfig, seed: int, device: str, report: Any
 ) -> dict[str, float]:
     """Train to the last epoch; return macro-F1 of the validation subjects, joint and by branch head."""
+    source, windows = opened(data)
     torch.manual_seed(seed)
     branches = branches_by(source.spec, resolve_network(config.network).branch_by, source.branches)
     layouts = lay_out(source.spec, branches, config.windows.window_s)
-    network = build_network(layouts, len(windows.label_set), config.network)
+    network = build_network(layouts, len(windows.label_set), config.network).to(device)
     windows, _ = drop_copies(windows, split, source.store)
     parts = split.parts(windows)
-    train = Batches(source.store, windows.take(parts["train"]), layouts).usable()
-    held = Batches(source.store, windows.take(parts["validation"]), layouts).usable()
+    train = Batches(source.store, windows.take(parts["train"]), layouts, torch.device(device)).usable()
+    held = Batches(source.store, windows.take(parts["validation"]), layouts, torch.device(device)).usable()
     result = fit(network, train, config.training, config.objective, config.modulation, config.augment,
-                 branch_dropout=resolve_network(config.network).branch_dropout, seed=seed)  # fmt: skip
+                 branch_dropout=resolve_network(config.network).branch_dropout, seed=seed, progress=report)  # fmt: skip
     out = infer(network, held)
     label, subject = held.windows.label, held.windows.subject
     scores = {"joint": subject_macro_f1(label, out.probability(), subject)}
@@ -73,16 +85,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--set", action="append", default=[], dest="variants")
-    parser.add_argument("--folds", default="1,4,7", help="arena folds, where there is no official split")
+    parser.add_argument("--folds", help="arena folds such as 1,4,7, or all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--workers", type=int, default=1, help="trainings that run at a time")
     parser.add_argument("--out", type=Path, default=Path("results/choices.jsonl"))
     options = parser.parse_args()
-    source = load(options.data)
-    folds = folds_of(source, options.folds)
-    windows = cut_windows(source.store, default_config(options.data).windows)
+    folds, device = folds_of(opened(options.data)[0], options.folds), resolve_device(options.device)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     cells = {(c["data"], c["variant"], c["fold"], c["seed"]): c for c in map(json.loads, lines)}
+    jobs, keys = {}, {}
     for variant in ["", *options.variants]:
         config = default_config(options.data)
         for assignment in variant.split():
@@ -91,13 +104,27 @@ def main() -> None:
         for split in folds:
             key = (options.data, variant, "+".join(split.validation), options.seed)
             if key not in cells:
-                scores = validation_score(source, windows, split, config, options.seed)
-                cells[key] = dict(zip(("data", "variant", "fold", "seed"), key, strict=True)) | {"scores": scores}
-                with options.out.open("a") as file:
-                    file.write(json.dumps(cells[key]) + "\n")
-        own = [c["scores"] for k, c in cells.items() if k[0] == options.data and k[1] == variant]
-        names = own[0]
-        print(variant or "default", {n: round(float(np.mean([s[n] for s in own])), 4) for n in names}, flush=True)
+                jobs[" ".join(map(str, key))] = (options.data, split, config, options.seed, device)
+                keys[" ".join(map(str, key))] = key
+
+    def done(name: str, outcome: Any) -> None:
+        if isinstance(outcome, Failure):
+            raise SystemExit(f"{name}: {outcome.message}\n{outcome.trace}")
+        cells[keys[name]] = dict(zip(("data", "variant", "fold", "seed"), keys[name], strict=True)) | {
+            "scores": outcome
+        }
+        with options.out.open("a") as file:
+            file.write(json.dumps(cells[keys[name]]) + "\n")
+
+    run_jobs(validation_score, jobs, options.workers, lambda *_: None, done)
+    wanted = {"+".join(split.validation) for split in folds}
+    for variant in ["", *options.variants]:
+        own = [
+            c["scores"] for (data, name, fold, seed), c in cells.items()
+            if (data, name, seed) == (options.data, variant, options.seed) and fold in wanted
+        ]  # fmt: skip
+        means = {name: round(float(np.mean([scores[name] for scores in own])), 4) for name in own[0]}
+        print(variant or "default", f"{len(own)} groups", means, flush=True)
 
 
 if __name__ == "__main__":
