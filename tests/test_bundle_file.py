@@ -101,6 +101,19 @@ def test_a_saved_bundle_comes_back_whole(file: Path) -> None:
     assert not loaded.network.training
 
 
+def test_a_bundle_from_before_a_setting_is_read_as_it_was_then(tmp_path: Path) -> None:
+    made = make_bundle()
+    config = replace(made.config, pool_segments=1)
+    network = build_network(made.layouts, len(made.labels), config).eval()
+    save_bundle(tmp_path / "new.safetensors", replace(made, network=network, config=config))
+
+    def forget(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:  # noqa: ARG001
+        del header["network"]["pool_segments"]
+
+    older = load_bundle(rewritten((tmp_path / "new.safetensors").read_bytes(), forget, tmp_path / "old.safetensors"))
+    assert older.config.pool_segments == 1
+
+
 def test_a_loaded_network_can_be_trained_and_saved_again(file: Path, content: bytes) -> None:
     loaded = load_bundle(file)
     assert all(p.requires_grad and p.device.type == "cpu" for p in loaded.network.parameters())
@@ -201,6 +214,8 @@ def test_a_header_with_a_wrong_part_is_refused(key: str, value: Any, content: by
         (("network", "widths"), [10**5, 2 * 10**5, 3 * 10**5], r"'\S+' must be \(\d"),
         (("network", "widths"), [10**12] * 3, "whole"),
         (("network", "widths"), [-5, 16, 24], "whole"),
+        (("network", "pool_segments"), 10**9, r"'\S+' must be \(\d"),
+        (("network", "pool_segments"), 0, "pool_segments must be at least 1"),
         (("network", "widths"), [1] * 10**5, "network.widths must be from 0 to 32"),
         (("network", "statistics_width"), 10**9, r"'\S+' must be \(\d"),
         (("network", "width"), 10**9, r"'\S+' must be \(\d"),

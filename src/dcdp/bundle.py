@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from dcdp.errors import BundleError, DcdpError, MissingError
 from dcdp.files import atomic_path
 from dcdp.models.dual_path import DualPath
-from dcdp.models.network import BranchLayout, NetworkConfig, build_network, lay_out, resolve_network
+from dcdp.models.network import EARLIER, BranchLayout, NetworkConfig, build_network, lay_out, resolve_network
 from dcdp.records import Branch, LabelSet, SignalSpec
 from dcdp.settings import build, to_dict
 from dcdp.signals.windows import WindowConfig
@@ -173,7 +173,7 @@ def _build(header: Mapping[str, Any]) -> Bundle:
     branches = tuple(build(Branch, branch, "branches") for branch in header["branches"])
     labels = build(LabelSet, header["labels"], "labels")
     windows = build(WindowConfig, header["windows"], "windows")
-    config = build(NetworkConfig, header["network"], "network")
+    config = build(NetworkConfig, {**EARLIER, **header["network"]}, "network")
     temperature, provenance = float(header["temperature"]), dict(header["provenance"])
     layouts = lay_out(spec, branches, windows.window_s)
     _require_sizes(layouts, config, windows, temperature)

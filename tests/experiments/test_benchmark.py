@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from dcdp.config import RunConfig
 from dcdp.errors import ConfigError, DataError, StorageError
 from dcdp.evaluation import read_result, subject_macro_f1
 from dcdp.experiments import benchmark, cells, classical_peers, cost, fold_job
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.grid import make_grid
 from dcdp.experiments.run import RunRequest, train_run
+from dcdp.settings import build, to_toml
 
 SMALL = [
     "network.preset=tiny", "training.epochs=2", "training.batch_size=24", "body.n_subjects=4",
@@ -148,6 +150,24 @@ def test_a_setting_that_came_later_had_its_default(done, tmp_path):
     copy.parent.mkdir(parents=True)
     copy.write_text(json.dumps(older))
     assert run_grid(grid, tmp_path, only=["*/forest"]).results[0]["test"] == older["test"]
+
+
+@pytest.mark.usefixtures("unrun")
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_a_cell_from_before_a_setting_that_changed_its_network_is_refused(done, tmp_path, in_folder):
+    grid, out, _, _ = done
+    older = json.loads((out / "synthetic-arena/dcdp/s0.json").read_text())
+    assert older["config"]["network"].pop("pool_segments", 4) is None
+    place = tmp_path / "synthetic-arena/dcdp/s0.json"
+    if in_folder:
+        place = place.with_suffix("") / "config.toml"
+        place.parent.mkdir(parents=True)
+        place.write_text(to_toml(build(RunConfig, older["config"])))
+    else:
+        place.parent.mkdir(parents=True)
+        place.write_text(json.dumps(older))
+    with pytest.raises(ConfigError, match=r"with network\.pool_segments 1, not 4\."):
+        run_grid(grid, tmp_path, only=["*/dcdp"])
 
 
 def test_a_finished_fold_is_not_run_again_and_its_training_goes_on(tmp_path, monkeypatch):

@@ -56,6 +56,26 @@ def make_branch(**dropouts):
     return encoder.train()
 
 
+@pytest.mark.parametrize("n_samples", [375, 40, 9, 1])
+def test_the_waveform_hands_on_the_means_of_its_parts_in_order(n_samples):
+    one, four = (
+        BranchEncoder("residual", 3, n_samples, 50.0, (), WIDTHS, 0, 5, 0, 0, 0, 0, pool_segments=n) for n in (1, 4)
+    )
+    four.load_state_dict(one.state_dict())
+    x = torch.randn(2, 3, n_samples)
+    (stages, whole), (_, parts) = one.eval()(x), four.eval()(x)
+    last = stages[-1]
+    torch.testing.assert_close(whole, last.mean(-1))
+    assert parts.shape == (2, four.embedding_width) == (2, 4 * WIDTHS[-1])
+    if last.shape[-1] >= 4:
+        first, end = len(last[0, 0]) - 3 * (len(last[0, 0]) // 4), len(last[0, 0]) // 4
+        torch.testing.assert_close(parts[:, -WIDTHS[-1] :], last[..., -end:].mean(-1))
+        if first == end:
+            torch.testing.assert_close(parts[:, : WIDTHS[-1]], last[..., :first].mean(-1))
+    else:
+        torch.testing.assert_close(parts.view(2, 4, -1).mean(1), whole)
+
+
 def test_a_hidden_path_is_hidden_alone():
     encoder, x = make_branch(path_dropout=0.8), torch.randn(300, 3, 40)
     _, embedding = encoder(x)

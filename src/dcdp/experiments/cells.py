@@ -18,7 +18,8 @@ from dcdp.experiments.fold_job import DONE
 from dcdp.experiments.grid import Cell
 from dcdp.experiments.methods import reads_setting
 from dcdp.files import atomic_path, storage_errors, write_text
-from dcdp.settings import build, from_toml, to_dict, to_toml
+from dcdp.models.network import EARLIER, resolve_network
+from dcdp.settings import build, load_toml, to_dict, to_toml
 from dcdp.splits import Split
 
 __all__ = ["claimed_cell", "finish_cell", "finished_result", "fold_folder", "folds_done", "n_folds_done", "result_path"]
@@ -93,7 +94,7 @@ def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
 
     folder = out / cell.name
     if (folder / _CONFIG).is_file():
-        _require_same(folder, _differences(to_dict(from_toml(RunConfig, folder / _CONFIG)), cell))
+        _require_same(folder, _differences(load_toml(folder / _CONFIG), cell))
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -186,15 +187,20 @@ def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
 def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
     """Name the settings that the method reads and that differ; a newer one had its default value then."""
     try:
-        found = _flat(to_dict(build(RunConfig, stored)))
+        found = _settled(build(RunConfig, {**stored, "network": {**EARLIER, **stored.get("network", {})}}))
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
-    now = _flat(to_dict(cell.config))
+    now = _settled(cell.config)
     return [
         f"{key} {found.get(key, 'left out')}, not {now.get(key, 'left out')}"
         for key in sorted(found.keys() | now.keys())
         if found.get(key) != now.get(key) and reads_setting(cell.method.base, key)
     ]
+
+
+def _settled(config: RunConfig) -> dict[str, Any]:
+    """Return all settings by name, those of the network as the preset settles them."""
+    return _flat({**to_dict(config), "network": to_dict(resolve_network(config.network))})
 
 
 def _flat(tree: Mapping[str, Any], where: str = "") -> dict[str, Any]:

@@ -38,7 +38,8 @@ __all__ = [
 OURS = "dcdp"
 """The name of our own network with its default configuration."""
 
-_READ_BY_CLASSICAL = ("windows.", "body.", "network.preset", "network.branch_by", "training.normaliser_windows")
+_READ_BY_CLASSICAL = ("windows.", "body.", "network.branch_by", "training.normaliser_windows")
+_OF_OUR_NETWORK = ("network.", "modulation.")
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -155,7 +156,9 @@ def reads_setting(base: str, key: str) -> bool:
     (False, True)
     """
     plain = base.partition("@")[0]
-    return plain not in list_peers("classical") or key.startswith(_READ_BY_CLASSICAL)
+    if plain in list_peers("classical"):
+        return key.startswith(_READ_BY_CLASSICAL)
+    return base == OURS or key == "network.branch_by" or not key.startswith(_OF_OUR_NETWORK)
 
 
 def fit_method(

@@ -47,12 +47,14 @@ class BranchEncoder(nn.Module):
         Whether the statistics path reads the further statistics too.
     rocket_width
         Width of the path over fixed convolutions (`RocketFeatures`); 0 leaves it out.
+    pool_segments
+        Parts of the window, in order, whose means the waveform path hands on.
 
     Notes
     -----
-    The paper's paths end in global average pooling; ours does too, and the statistics path beside it is ours:
-    with few people to learn from, what new people share with the others is posture and amplitude,
-    robustly scaled (docs/findings.md).
+    The paper's paths end in global average pooling, which is ``pool_segments=1``. More parts keep the order in time:
+    to sit down and to get up have the same parts otherwise. The statistics path is ours: with few people to learn
+    from, what new people share with the others is posture and amplitude, robustly scaled (docs/findings.md).
     """
 
     def __init__(
@@ -71,11 +73,12 @@ class BranchEncoder(nn.Module):
         path_dropout: float,
         extended: bool = False,
         rocket_width: int = 0,
+        pool_segments: int = 1,
     ) -> None:
         super().__init__()
         self.n_channels, self.n_samples = n_channels, n_samples
         self.channel_dropout, self.feature_dropout, self.path_dropout = channel_dropout, feature_dropout, path_dropout
-        self.stage_widths = tuple(widths)
+        self.stage_widths, self.pool_segments = tuple(widths), pool_segments
         self.waveform: nn.Module | None = None
         self.statistics: WindowStatistics | None = None
         self.rocket: RocketFeatures | None = None
@@ -85,7 +88,7 @@ class BranchEncoder(nn.Module):
         if widths:
             self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / _WAVEFORM_HZ)))
             self.waveform_drop = nn.Dropout(dropout)
-            self.embedding_width += widths[-1]
+            self.embedding_width += widths[-1] * pool_segments
         if statistics_width:
             self.statistics = WindowStatistics(n_channels, tuple(triads), n_samples, rate_hz, extended)
             n = self.statistics.n_features
@@ -122,7 +125,7 @@ class BranchEncoder(nn.Module):
         parts: list[Tensor] = []
         if self.waveform is not None:
             stages = self.waveform(self.channel_normaliser(x) * keep.unsqueeze(-1))
-            parts.append(self.waveform_drop(stages[-1].mean(-1)))
+            parts.append(self.waveform_drop(_pool(stages[-1], self.pool_segments)))
         if self.statistics is not None:
             parts.append(self.read(self._statistics(x, keep)))
         if self.rocket is not None:
@@ -155,6 +158,13 @@ class BranchEncoder(nn.Module):
         # The last one's share lies at the top, as that of the second of two always did: same seeds, same results.
         hidden = [(u >= k * share) & (u < (k + 1) * share) for k in range(len(parts) - 1)] + [u >= 1 - share]
         return [part * (~own).to(part.dtype) for part, own in zip(parts, hidden, strict=True)]
+
+
+def _pool(h: Tensor, n_segments: int) -> Tensor:
+    """Return the means (B, D S) of S even parts of ``h`` (B, D, T), in order; where T < S, samples are repeated."""
+    if h.shape[-1] < n_segments:
+        h = h.repeat_interleave(n_segments, -1)
+    return torch.cat([part.mean(-1) for part in h.tensor_split(n_segments, -1)], 1)
 
 
 def _reader(n_in: int, width: int, dropout: float) -> nn.Sequential:

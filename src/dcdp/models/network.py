@@ -12,6 +12,7 @@ from dcdp.models.dual_path import DualPath
 from dcdp.records import Branch, SignalSpec
 
 __all__ = [
+    "EARLIER",
     "PRESETS",
     "BranchLayout",
     "NetworkConfig",
@@ -42,6 +43,8 @@ class NetworkConfig:
         Width of the path over fixed convolutions, `dcdp.models.rocket`; 0 (every preset) leaves it out.
     kernel
         Odd kernel length of the stages [samples].
+    pool_segments
+        Parts of the window, in order, whose means the waveform path hands on; 1 is the mean over the whole window.
     width
         Width of a branch embedding in the fusion.
     projection
@@ -73,6 +76,7 @@ class NetworkConfig:
     branch_dropout: float | None = None
     statistics: Literal["base", "extended"] | None = None
     rocket_width: int | None = None
+    pool_segments: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class NetworkShape:
     branch_dropout: float
     statistics: str = "base"
     rocket_width: int = 0
+    pool_segments: int = 4
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
@@ -101,8 +106,14 @@ _STATISTICS = ("base", "extended")
 PRESETS = {
     "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
-    "paper": NetworkShape("paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0),
+    "paper": NetworkShape(
+        "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0, pool_segments=1
+    ),
 }
+
+
+EARLIER = {"pool_segments": 1}
+"""What a network had before a setting was there, where presets say otherwise today: of files that leave it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,8 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
             f"network.segments must have {n_stages} entries (one a contrast stage), the last of them 1",
             shape.segments, "Give one number of time segments a stage; the embedding has no time left.",
         )  # fmt: skip
+    if shape.pool_segments < 1:
+        raise ConfigError("network.pool_segments must be at least 1", shape.pool_segments, "1 is the mean over all.")
     if shape.kernel % 2 == 0 or shape.kernel < 1:
         raise ConfigError("network.kernel must be odd", shape.kernel, "Try 5.")
     if shape.branch_by not in _BRANCH_BY:
@@ -239,7 +252,7 @@ def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: Netwo
             layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
             [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
             shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
-            shape.statistics == "extended", shape.rocket_width,
+            shape.statistics == "extended", shape.rocket_width, shape.pool_segments,
         )
         for layout in layouts
     }  # fmt: skip
