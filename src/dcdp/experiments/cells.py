@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
         try:
             with filelock.FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False):
                 if not (folder / _CONFIG).is_file():
-                    write_text(folder / _CONFIG, to_toml(cell.config))
+                    write_text(folder / _CONFIG, to_toml(_settled(cell.config)))
                 yield
         except filelock.Timeout as err:
             raise StorageError(
@@ -146,7 +147,7 @@ def _joined(cell: Cell, splits: Sequence[Split], folds: Mapping[str, Mapping[str
             "passed": all(fold["leak_audit"]["passed"] for fold in folds.values()),
             "folds": {name: fold["leak_audit"] for name, fold in folds.items()},
         },
-        "config": to_dict(cell.config),
+        "config": to_dict(_settled(cell.config)),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "labels": first["labels"],
         "null_label": first["null_label"],
@@ -187,10 +188,10 @@ def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
 def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
     """Name the settings that the method reads and that differ; a newer one had its default value then."""
     try:
-        found = _settled(build(RunConfig, {**stored, "network": {**EARLIER, **stored.get("network", {})}}))
+        known = build(RunConfig, {**stored, "network": {**EARLIER, **stored.get("network", {})}})
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
-    now = _settled(cell.config)
+    found, now = _flat(to_dict(_settled(known))), _flat(to_dict(_settled(cell.config)))
     return [
         f"{key} {found.get(key, 'left out')}, not {now.get(key, 'left out')}"
         for key in sorted(found.keys() | now.keys())
@@ -198,9 +199,9 @@ def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
     ]
 
 
-def _settled(config: RunConfig) -> dict[str, Any]:
-    """Return all settings by name, those of the network as the preset settles them."""
-    return _flat({**to_dict(config), "network": to_dict(resolve_network(config.network))})
+def _settled(config: RunConfig) -> RunConfig:
+    """Return the configuration with nothing left to the preset, which may say otherwise one day."""
+    return replace(config, network=replace(config.network, **asdict(resolve_network(config.network))))
 
 
 def _flat(tree: Mapping[str, Any], where: str = "") -> dict[str, Any]:
