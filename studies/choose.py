@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,7 +37,7 @@ from dcdp.training import fit
 @lru_cache(1)
 def opened(data: str) -> tuple[DataSource, Windows]:
     """Return a data set and its windows, once in a process."""
-    source = load(data, cache=os.environ.get("DCDP_CACHE"))
+    source = load(data)
     return source, cut_windows(source.store, default_config(data).windows)
 
 
