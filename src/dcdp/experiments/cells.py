@@ -186,9 +186,11 @@ def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
 
 
 def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
-    """Name the settings that the method reads and that differ; a newer one had its default value then."""
+    """Name the settings that the method reads and that differ; a newer one counts as what it was before it was one."""
+    network = stored.get("network", {})
     try:
-        known = build(RunConfig, {**stored, "network": {**EARLIER, **stored.get("network", {})}})
+        network = {**EARLIER, **network} if isinstance(network, Mapping) else network
+        known = build(RunConfig, {**stored, "network": network})
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
     found, now = _flat(to_dict(_settled(known))), _flat(to_dict(_settled(cell.config)))
