@@ -154,6 +154,8 @@ def reads_setting(base: str, key: str) -> bool:
     --------
     >>> reads_setting("forest", "training.epochs"), reads_setting("dcdp", "training.epochs")
     (False, True)
+    >>> reads_setting("tinyhar@ours", "network.pool_segments"), reads_setting("tinyhar@ours", "network.branch_by")
+    (False, True)
     """
     plain = base.partition("@")[0]
     if plain in list_peers("classical"):
