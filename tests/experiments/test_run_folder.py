@@ -19,6 +19,7 @@ from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation.schema import check_result
 from dcdp.experiments import fold
 from dcdp.experiments.run import RunRequest, evaluate_run, train_run
+from dcdp.models.network import PRESETS
 from dcdp.settings import from_toml, to_dict
 
 FOLDS = {"s01": ("s01",), "s03": ("s03",)}
@@ -170,7 +171,7 @@ def test_a_run_goes_on_where_it_was_interrupted(finished, make_config, tmp_path,
 )
 def test_another_run_is_not_gone_on_with(changed, finished, make_config):
     before = files(finished[0])
-    with pytest.raises(ConfigError, match="a run goes on with the data, split, seed and peers it began with"):
+    with pytest.raises(ConfigError, match="a run goes on with the data, split, seed, peers and network it began with"):
         train_run(request(finished[0], resume=True, **changed), make_config())
     assert files(finished[0]) == before
 
@@ -179,6 +180,16 @@ def test_another_configuration_is_not_gone_on_with(finished, make_config):
     before = files(finished[0])
     with pytest.raises(ConfigError, match="a run goes on with the configuration it began with"):
         train_run(request(finished[0], resume=True), make_config(epochs=3))
+    assert files(finished[0]) == before
+
+
+def test_a_preset_that_changed_since_is_not_gone_on_with(finished, make_config, monkeypatch):
+    config = make_config()
+    was = PRESETS[config.network.preset]
+    monkeypatch.setitem(PRESETS, config.network.preset, replace(was, pool_segments=was.pool_segments + 1))
+    before = files(finished[0])
+    with pytest.raises(ConfigError, match="peers and network it began with"):
+        train_run(request(finished[0], resume=True), config)
     assert files(finished[0]) == before
 
 

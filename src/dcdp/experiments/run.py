@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from dcdp.experiments.peers import expand_peers, pool_peer
 from dcdp.experiments.pool import run_all
 from dcdp.experiments.source import DataSource, load
 from dcdp.files import storage_errors, write_text
+from dcdp.models.network import resolve_network
 from dcdp.records import Windows
 from dcdp.reports import write_report
 from dcdp.settings import from_toml, to_dict, to_toml
@@ -208,7 +210,7 @@ def _require_usable_folder(request: RunRequest, config: RunConfig) -> None:
         )
     else:
         _require_same(out / "config.toml", to_toml(config), "configuration")
-        _require_same(out / "run.txt", _identity(request), "data, split, seed and peers")
+        _require_same(out / "run.txt", _identity(request, config), "data, split, seed, peers and network")
 
 
 def _require_same(file: Path, text: str, what: str) -> None:
@@ -225,12 +227,15 @@ def _take_folder(request: RunRequest, config: RunConfig) -> None:
         if request.force and request.out.is_dir():
             shutil.rmtree(request.out)
         request.out.mkdir(parents=True, exist_ok=True)
-    write_text(request.out / "run.txt", _identity(request))
+    write_text(request.out / "run.txt", _identity(request, config))
     write_text(request.out / "config.toml", to_toml(config))
 
 
-def _identity(request: RunRequest) -> str:
-    """Return what a run must share with the one it goes on with, beside the configuration."""
+def _identity(request: RunRequest, config: RunConfig) -> str:
+    """Return what a run must share with the one it goes on with, beside the configuration.
+
+    The network stands there with nothing left out: what a preset means may change between two versions of the program.
+    """
     facts = {
         "data": request.data,
         "split": request.split,
@@ -239,6 +244,7 @@ def _identity(request: RunRequest) -> str:
         "seed": request.seed,
         "peers": " ".join(request.peers),
         "verified": request.verify,
+        "network": json.dumps(asdict(resolve_network(config.network))),
     } | ({"alone": True} if request.alone else {})
     return "".join(f"{name} {value}".rstrip() + "\n" for name, value in facts.items())
 
