@@ -183,7 +183,7 @@ def description_samples() -> list[Sample]:
 
 def read_description(path: Path) -> None:
     """Load a description of own recordings."""
-    from dcdp.data.own.description import load_description
+    from dcdp.data.own.description_file import load_description
 
     load_description(path)
 
@@ -198,8 +198,7 @@ def targets() -> dict[str, tuple[Callable[[], list[Sample]], Use]]:
     found["tables"] = (table_samples, read_table)
     for name in list_sets():
         found[f"set:{name}"] = (lambda name=name: set_samples(name), read_set(name))
-    if (REPOSITORY / "src/dcdp/data/own/description.py").exists():
-        found["description"] = (description_samples, read_description)
+    found["description"] = (description_samples, read_description)
     return found
 
 

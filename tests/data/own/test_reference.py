@@ -15,8 +15,8 @@ from dcdp.data.own.description import (
     SignalDescription,
     SplitDescription,
     TimeDescription,
-    load_description,
 )
+from dcdp.data.own.description_file import load_description
 from dcdp.errors import ConfigError
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "own_recordings.md").read_text(encoding="utf-8")

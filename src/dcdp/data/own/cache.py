@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from dcdp.data.index import RecordingEntry
-from dcdp.data.own.description import Description, load_description
+from dcdp.data.own.description import Description
+from dcdp.data.own.description_file import load_description
 from dcdp.data.own.plan import Group, plan_groups, refuse_copies
 from dcdp.data.own.recordings import labels_in, read_group, settle_signals
 from dcdp.data.registry import Progress, cache_folder

@@ -1,13 +1,11 @@
-"""Say how a folder of one's own recordings is to be read: frozen records, filled strictly from TOML."""
+"""Say how a folder of one's own recordings is to be read: frozen records that check themselves."""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,9 +13,8 @@ from dcdp.data.own.pattern import pattern_fields
 from dcdp.data.readers import list_readers
 from dcdp.data.readers.streams import UNITS
 from dcdp.data.tables import Dialect
-from dcdp.errors import ConfigError, DcdpError, FormatError, MissingError, unknown_name
+from dcdp.errors import ConfigError, unknown_name
 from dcdp.records import Branch
-from dcdp.settings import build
 from dcdp.signals.frames import axes_matrix, rotation_matrix
 from dcdp.signals.units import convert
 
@@ -29,9 +26,6 @@ __all__ = [
     "SignalDescription",
     "SplitDescription",
     "TimeDescription",
-    "description_path",
-    "is_description",
-    "load_description",
 ]
 
 DESCRIPTION_NAME = "dcdp.toml"
@@ -39,7 +33,6 @@ DESCRIPTION_NAME = "dcdp.toml"
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PLACEMENT = re.compile(r"[a-z0-9][a-z0-9_]*")
-_MAX_TOML_BYTES = 2**20
 _SPELLINGS = {
     "m/s^2": "m/s2", "m/s²": "m/s2", "ms-2": "m/s2", "°/s": "deg/s", "dps": "deg/s", "rad/sec": "rad/s", "µT": "uT",
     "μT": "uT", "µV": "uV", "μV": "uV", "G": "G", "gauss": "G",
@@ -387,105 +380,6 @@ class Description:
     def label_device(self) -> DeviceDescription:
         """The device whose tables or clock the labels follow."""
         return next((d for d in self.devices if d.name == self.labels.device), self.devices[0])
-
-
-def is_description(name: str | Path) -> bool:
-    """Say whether a name means recordings of one's own: a TOML file, or a folder that holds `DESCRIPTION_NAME`."""
-    path = Path(name)
-    return path.suffix.lower() == ".toml" or (path / DESCRIPTION_NAME).is_file()
-
-
-def description_path(name: str | Path) -> Path:
-    """Return the TOML file of what `is_description` accepts."""
-    path = Path(name)
-    return path if path.suffix.lower() == ".toml" else path / DESCRIPTION_NAME
-
-
-def load_description(path: str | Path) -> Description:
-    """Read a description.
-
-    Parameters
-    ----------
-    path
-        TOML file, or the folder that holds ``dcdp.toml``.
-
-    Raises
-    ------
-    MissingError
-        If there is none.
-    FormatError
-        If it is not TOML; the message names the line.
-    ConfigError
-        If a key is unknown or does not fit; the message names file, key and remedy.
-    """
-    path = description_path(path)
-    mapping = _load_toml(path)
-    if "path" in mapping:  # a field of the record, but no key
-        raise ConfigError(f"in '{path}': a description must not name its own path", "the key 'path'", "Leave it out.")
-    try:
-        described = build(Description, _with_pairs(mapping) | {"path": path})
-    except DcdpError as err:
-        where = f"'{path}'{'' if 'devices[' in err.rule else _place(mapping)}"
-        raise type(err)(f"in {where}: {err.rule.removeprefix('configuration ')}", err.got, err.remedy) from err
-    return described if described.name else replace(described, name=_name(path))
-
-
-def _place(mapping: Mapping[str, Any]) -> str:
-    """Say which device and signal is wrong by itself, or nothing if each fits alone."""
-    devices = mapping.get("devices")
-    for number, device in enumerate(devices if isinstance(devices, list) else []):
-        named = f", device '{device.get('name', number + 1)}'" if isinstance(device, Mapping) else ""
-        signals = device.get("signals") if isinstance(device, Mapping) else None
-        for signal in signals if isinstance(signals, list) else []:
-            if not _fits(SignalDescription, signal):
-                word = signal.get("modality", "?") if isinstance(signal, Mapping) else "?"
-                return f"{named}, signal '{word}'"
-        if not _fits(DeviceDescription, device):
-            return named
-    labels = _with_pairs(mapping).get("labels")
-    return "" if labels is None or _fits(LabelDescription, labels) else ", [labels]"
-
-
-def _fits(kind: type[Any], mapping: Any) -> bool:
-    try:
-        build(kind, mapping)
-    except (DcdpError, AttributeError, TypeError):
-        return False
-    return True
-
-
-def _load_toml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise MissingError("the description must exist", f"'{path}'",
-                           "Check the path (--data says where it lies now), or write a draft with: dcdp data describe "
-                           "FOLDER.")
-    if path.stat().st_size > _MAX_TOML_BYTES:
-        raise FormatError(f"a description may have at most {_MAX_TOML_BYTES} bytes", f"{path.stat().st_size} in "
-                          f"'{path}'", "It names recordings and does not hold them.")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except tomllib.TOMLDecodeError as err:
-        raise FormatError("a description must be TOML", f"{err} in '{path}'", "Mend that line.") from err
-    except RecursionError as err:
-        raise FormatError("a description must be TOML", f"brackets too deep in '{path}'", "Mend it.") from err
-    except UnicodeDecodeError as err:
-        raise FormatError("a description must be UTF-8", f"'{path}' ({err.reason} at byte {err.start})",
-                          "Save it as UTF-8.") from err
-
-
-def _with_pairs(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``labels.names``, whose keys are anybody's, into pairs."""
-    plain = dict(mapping)
-    labels = plain.get("labels")
-    if isinstance(labels, Mapping) and isinstance(labels.get("names"), Mapping):
-        plain["labels"] = {**labels, "names": [[str(key), value] for key, value in labels["names"].items()]}
-    return plain
-
-
-def _name(path: Path) -> str:
-    """Return the name of a description that gives none: that of its file, or of its folder."""
-    text = path.resolve().parent.name if path.name == DESCRIPTION_NAME else path.stem
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_") or "own"
 
 
 def _require_word(what: str, text: str, pattern: re.Pattern[str]) -> None:

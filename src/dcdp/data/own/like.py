@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcdp.data.own.description import Description, DeviceDescription, load_description
+from dcdp.data.own.description import Description, DeviceDescription
+from dcdp.data.own.description_file import load_description
 from dcdp.data.own.pattern import list_paths
 from dcdp.data.own.plan import Group, plan_groups
 from dcdp.data.own.recordings import read_group, settle_signals
