@@ -103,15 +103,16 @@ def test_a_saved_bundle_comes_back_whole(file: Path) -> None:
 
 def test_a_bundle_from_before_a_setting_is_read_as_it_was_then(tmp_path: Path) -> None:
     made = make_bundle()
-    config = replace(made.config, pool_segments=1)
+    config = replace(made.config, pool_segments=1, instance_norm=False)
     network = build_network(made.layouts, len(made.labels), config).eval()
     save_bundle(tmp_path / "new.safetensors", replace(made, network=network, config=config))
 
     def forget(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:  # noqa: ARG001
-        del header["network"]["pool_segments"]
+        del header["network"]["pool_segments"], header["network"]["instance_norm"]
 
     older = load_bundle(rewritten((tmp_path / "new.safetensors").read_bytes(), forget, tmp_path / "old.safetensors"))
     assert older.config.pool_segments == 1
+    assert older.config.instance_norm is False
 
 
 def test_a_loaded_network_can_be_trained_and_saved_again(file: Path, content: bytes) -> None:

@@ -75,6 +75,28 @@ def test_the_waveform_hands_on_the_means_of_its_parts_in_order(n_samples):
         torch.testing.assert_close(parts.view(2, 4, -1).mean(1), whole)
 
 
+def test_a_movement_on_the_windows_own_scale_is_seen_however_small_it_is_and_not_its_size():
+    encoder = make_branch(instance_norm=True).eval()
+    t = torch.linspace(0, 6.28, 40)
+    posture = torch.tensor([0.0, 9.8, 0.0])[:, None]
+    still, sway = posture.expand(3, 40), torch.stack([t.sin(), t.cos(), (2 * t).sin()])
+    shapes = [encoder._views(x[None], torch.ones(1, 3, 1))[:, 3:] for x in (still, posture + sway, posture + 2 * sway)]
+    assert shapes[0].abs().max() < 1e-3  # three axes and the vector's length
+    assert shapes[0].shape == (1, 4, 40)
+    torch.testing.assert_close(shapes[1][:, :3], shapes[2][:, :3], atol=0.02, rtol=0)
+    assert shapes[1].abs().amax((0, 2)).min() > 1
+    turned = posture + sway[[1, 0, 2]]
+    (_, a), (_, b) = encoder((posture + 0.1 * sway)[None]), encoder(turned[None])
+    assert not torch.allclose(a, b)
+
+
+def test_a_vectors_length_is_hidden_with_any_of_its_axes():
+    encoder = make_branch(instance_norm=True)
+    views = encoder._views(torch.randn(2, 3, 40), torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1))
+    assert views[:, [1, 4, 6]].eq(0).all()
+    assert views[:, [0, 2, 3, 5]].ne(0).any(-1).all()
+
+
 def test_a_hidden_path_is_hidden_alone():
     encoder, x = make_branch(path_dropout=0.8), torch.randn(300, 3, 40)
     _, embedding = encoder(x)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from dcdp.models.normalise import ChannelNormaliser, QuantileNormaliser
+from dcdp.models.normalise import ChannelNormaliser, QuantileNormaliser, normalise_within
 
 BOUND = 2.9
 numbers = st.floats(-1e5, 1e5, width=32)
@@ -128,3 +128,19 @@ def test_constants_travel_with_the_weights():
     fresh.load_state_dict(fitted_one.state_dict())
     new = torch.linspace(-5, 40, 20).view(-1, 1)
     assert torch.equal(fresh(new)[0], fitted_one(new)[0])
+
+
+def test_a_window_on_its_own_scale_has_no_level_and_no_size() -> None:
+    x, std = torch.randn(2, 3, 50, dtype=torch.float64), torch.tensor([[1.0], [2.0], [0.5]])
+    own = normalise_within(x, std)
+    deviation = x.std(-1, keepdim=True, correction=0)
+    torch.testing.assert_close(own, (x - x.mean(-1, keepdim=True)) / (deviation + 0.003 * std))
+    torch.testing.assert_close(normalise_within(1000 * x + 7, std), own, atol=0.02, rtol=0)
+
+
+def test_a_spike_on_its_own_scale_is_clipped_and_a_still_window_is_0() -> None:
+    x = torch.zeros(1, 2, 100)
+    x[0, 0, 3] = 1e4
+    own = normalise_within(x + 9.8, torch.ones(2, 1))
+    assert own.abs().max() == 5
+    assert own[0, 1].eq(0).all()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dcdp.models.encoders import make_encoder
-from dcdp.models.normalise import N_RAMPS, ChannelNormaliser, QuantileNormaliser
+from dcdp.models.normalise import N_RAMPS, ChannelNormaliser, QuantileNormaliser, normalise_within
 from dcdp.models.rocket import RocketFeatures
 from dcdp.models.statistics import WindowStatistics, recorded
 
@@ -49,12 +49,16 @@ class BranchEncoder(nn.Module):
         Width of the path over fixed convolutions (`RocketFeatures`); 0 leaves it out.
     pool_segments
         Parts of the window, in order, whose means the waveform path hands on.
+    instance_norm
+        Whether the waveform path also reads each channel, and the length of each vector, on the window's own scale.
 
     Notes
     -----
     The paper's paths end in global average pooling, which is ``pool_segments=1``. More parts keep the order in time:
-    to sit down and to get up have the same parts otherwise. The statistics path is ours: with few people to learn
-    from, what new people share with the others is posture and amplitude, robustly scaled (docs/findings.md).
+    to sit down and to get up have the same parts otherwise. On the scale of all training windows the sway of somebody
+    who stands is next to nothing; on the window's own it is a shape like any other, and as large for the weak as for
+    the vigorous. Both are ours, and so is the statistics path: with few people to learn from, what new people share
+    with the others is posture and amplitude, robustly scaled (docs/findings.md).
     """
 
     def __init__(
@@ -74,11 +78,14 @@ class BranchEncoder(nn.Module):
         extended: bool = False,
         rocket_width: int = 0,
         pool_segments: int = 1,
+        instance_norm: bool = False,
     ) -> None:
         super().__init__()
         self.n_channels, self.n_samples = n_channels, n_samples
         self.channel_dropout, self.feature_dropout, self.path_dropout = channel_dropout, feature_dropout, path_dropout
         self.stage_widths, self.pool_segments = tuple(widths), pool_segments
+        self.vectors = tuple(triads) if instance_norm else ()
+        self.instance_norm = instance_norm
         self.waveform: nn.Module | None = None
         self.statistics: WindowStatistics | None = None
         self.rocket: RocketFeatures | None = None
@@ -86,7 +93,8 @@ class BranchEncoder(nn.Module):
         if widths or rocket_width:
             self.channel_normaliser = ChannelNormaliser(n_channels)
         if widths:
-            self.waveform = make_encoder(kind, n_channels, widths, kernel, max(1, round(rate_hz / _WAVEFORM_HZ)))
+            n_read = 2 * n_channels + len(self.vectors) if instance_norm else n_channels
+            self.waveform = make_encoder(kind, n_read, widths, kernel, max(1, round(rate_hz / _WAVEFORM_HZ)))
             self.waveform_drop = nn.Dropout(dropout)
             self.embedding_width += widths[-1] * pool_segments
         if statistics_width:
@@ -124,7 +132,7 @@ class BranchEncoder(nn.Module):
         stages: list[Tensor] = []
         parts: list[Tensor] = []
         if self.waveform is not None:
-            stages = self.waveform(self.channel_normaliser(x) * keep.unsqueeze(-1))
+            stages = self.waveform(self._views(x, keep.unsqueeze(-1)))
             parts.append(self.waveform_drop(_pool(stages[-1], self.pool_segments)))
         if self.statistics is not None:
             parts.append(self.read(self._statistics(x, keep)))
@@ -132,6 +140,19 @@ class BranchEncoder(nn.Module):
             mask = self._hide_features(self.rocket.seen(keep))
             parts.append(self.read_rocket(self.rocket(self.channel_normaliser(x)) * mask))
         return stages, torch.cat(self._hide_a_path(parts), 1)
+
+    def _views(self, x: Tensor, keep: Tensor) -> Tensor:
+        """Return what the waveform path reads: channels on the training scale, and on the window's own if asked to."""
+        views = [self.channel_normaliser(x) * keep]
+        if self.instance_norm:
+            std = self.channel_normaliser.std
+            views.append(normalise_within(x, std) * keep)
+            for first in self.vectors:
+                axes = slice(first, first + 3)
+                length = x[:, axes].square().sum(1, keepdim=True).sqrt()
+                whole = keep[:, axes].amin(1, keepdim=True)
+                views.append(normalise_within(length, std[axes].mean(0, keepdim=True)) * whole)
+        return torch.cat(views, 1)
 
     def _statistics(self, x: Tensor, keep: Tensor) -> Tensor:
         assert self.statistics is not None

@@ -45,6 +45,8 @@ class NetworkConfig:
         Odd kernel length of the stages [samples].
     pool_segments
         Parts of the window, in order, whose means the waveform path hands on; 1 is the mean over the whole window.
+    instance_norm
+        Whether the waveform path reads each channel, and the length of each vector, on the window's own scale as well.
     width
         Width of a branch embedding in the fusion.
     projection
@@ -77,6 +79,7 @@ class NetworkConfig:
     statistics: Literal["base", "extended"] | None = None
     rocket_width: int | None = None
     pool_segments: int | None = None
+    instance_norm: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class NetworkShape:
     statistics: str = "base"
     rocket_width: int = 0
     pool_segments: int = 4
+    instance_norm: bool = True
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
@@ -107,12 +111,13 @@ PRESETS = {
     "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
     "paper": NetworkShape(
-        "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0, pool_segments=1
+        "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0,
+        pool_segments=1, instance_norm=False,
     ),
 }
 
 
-EARLIER = {"pool_segments": 1}
+EARLIER = {"pool_segments": 1, "instance_norm": False}
 """What a network had before a setting was there, where presets say otherwise today: of files that leave it out."""
 
 
@@ -253,6 +258,7 @@ def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: Netwo
             [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
             shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
             shape.statistics == "extended", shape.rocket_width, shape.pool_segments,
+            shape.instance_norm,
         )
         for layout in layouts
     }  # fmt: skip

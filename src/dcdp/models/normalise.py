@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["N_RAMPS", "ChannelNormaliser", "QuantileNormaliser"]
+__all__ = ["N_RAMPS", "ChannelNormaliser", "QuantileNormaliser", "normalise_within"]
 
 N_RAMPS = 8
 """Coarse ramps per feature: a feature seen through them can be cut at thresholds, as a tree cuts it."""
 _PER_RAMP = 2
 _N_KNOTS = N_RAMPS * _PER_RAMP + 1
 _TAIL = 0.002
+_FLOOR = 0.003
+"""Share of the training windows' deviation below which a window counts as still."""
+_LARGEST = 5.0
 
 
 class ChannelNormaliser(nn.Module):
@@ -94,3 +97,22 @@ class QuantileNormaliser(nn.Module):
         ramp = ((features.unsqueeze(-1) - self.low) * self.inverse_width).clamp(0, 1)
         score = self.base + (ramp * self.rise).sum(-1)
         return score, ramp.view(*ramp.shape[:2], N_RAMPS, _PER_RAMP).mean(-1) - 0.5
+
+
+def normalise_within(x: Tensor, std: Tensor) -> Tensor:
+    """Return what moves in each window, on the window's own scale: (x - mean) / deviation, within +-5.
+
+    Parameters
+    ----------
+    x
+        (B, C, T) windows.
+    std
+        (C, 1) deviation over the training windows. Far less than that is noise, which stays small.
+
+    References
+    ----------
+    Ulyanov, Vedaldi, Lempitsky (2016). Instance Normalization. arXiv 1607.08022; here of the input, without weights.
+    """
+    moved = x - x.mean(-1, keepdim=True)
+    deviation = moved.square().mean(-1, keepdim=True).sqrt()
+    return (moved / (deviation + _FLOOR * std)).clamp(-_LARGEST, _LARGEST)
