@@ -31,12 +31,15 @@ def bundle() -> Bundle:
     layouts = lay_out(SPEC, branches, 2.0)
     network = build_network(layouts, 3, config)
     scale = {"acc": (10.0, 5.0), "gyr": (60.0, 0.0), "hr": (10.0, 90.0)}
+    size, inputs = torch.rand(40, 1, 1), {}
     for layout in layouts:
-        spread, centre = scale[layout.branch.name]
-        shape = (40, len(layout.channels), layout.n_samples)
-        network.encoders[layout.branch.name].fit(torch.randn(shape) * spread + centre)
-    with torch.no_grad():
-        network.joint[1].weight.mul_(20)  # random weights are timid: answers should differ between windows
+        name, shape = layout.branch.name, (40, len(layout.channels), layout.n_samples)
+        spread, centre = scale[name]
+        inputs[name] = torch.randn(shape) * spread * size + centre
+        network.encoders[name].fit(inputs[name])
+    with torch.no_grad():  # random weights are timid and one-sided: answers should differ between windows
+        network.eval().joint[1].weight.mul_(20)
+        network.joint[1].bias.sub_(network(inputs, torch.ones(40, 3, dtype=torch.bool)).joint.mean(0))
     labels = LabelSet(("sit", "walk", "run"))
     return Bundle(network.eval(), SPEC, branches, labels, WindowConfig(2.0, 1.0), config, 0.8)
 
