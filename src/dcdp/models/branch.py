@@ -84,8 +84,7 @@ class BranchEncoder(nn.Module):
         self.n_channels, self.n_samples = n_channels, n_samples
         self.channel_dropout, self.feature_dropout, self.path_dropout = channel_dropout, feature_dropout, path_dropout
         self.stage_widths, self.pool_segments = tuple(widths), pool_segments
-        self.vectors = tuple(triads) if instance_norm else ()
-        self.instance_norm = instance_norm
+        self.vectors, self.instance_norm = tuple(triads), instance_norm
         self.waveform: nn.Module | None = None
         self.statistics: WindowStatistics | None = None
         self.rocket: RocketFeatures | None = None
