@@ -18,7 +18,7 @@ from dcdp.experiments import benchmark, cells, classical_peers, cost, fold_job
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.grid import make_grid
 from dcdp.experiments.run import RunRequest, train_run
-from dcdp.settings import build, to_toml
+from dcdp.settings import build, to_dict, to_toml
 
 SMALL = [
     "network.preset=tiny", "training.epochs=2", "training.batch_size=24", "body.n_subjects=4",
@@ -168,6 +168,13 @@ def test_a_cell_from_before_a_setting_that_changed_its_network_is_refused(done, 
         place.write_text(json.dumps(older))
     with pytest.raises(ConfigError, match=r"with network\.pool_segments 1, not 4\."):
         run_grid(grid, tmp_path, only=["*/dcdp"])
+
+
+@pytest.mark.parametrize(("data", "differs"), [("hapt", False), ("dsads", True), ("synthetic", True)])
+def test_what_acts_on_several_placements_only_is_no_difference_where_there_is_one(data, differs):
+    (cell,) = small_grid("dcdp", data=[data], settings=["network.waveform_dropout=0.5"]).cells
+    stored = to_dict(replace(cell.config, network=replace(cell.config.network, waveform_dropout=0.0)))
+    assert bool(cells._differences(stored, cell)) is differs
 
 
 def test_a_finished_fold_is_not_run_again_and_its_training_goes_on(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ KEYS = {
     ("left out", "waveform path"): {"network.widths"},
     ("left out", "order in time"): {"network.pool_segments"},
     ("left out", "instance normalisation"): {"network.instance_norm"},
+    ("left out", "waveform dropout"): {"network.waveform_dropout"},
     ("left out", "rotation"): {"augment.rotation_deg"},
     ("left out", "vigour"): {"augment.vigour"},
     ("left out", "placement dropout"): {"augment.placement_dropout"},

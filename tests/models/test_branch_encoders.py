@@ -106,6 +106,21 @@ def test_a_hidden_path_is_hidden_alone():
     assert statistics.float().mean() == pytest.approx(0.4, abs=0.1)
 
 
+def test_a_hidden_waveform_leaves_the_statistics():
+    encoder, x = make_branch(path_dropout=0.8, waveform_dropout=0.5), torch.randn(400, 3, 40)
+    waveform, statistics = (half.eq(0).all(1) for half in encoder(x)[1].split([8, 6], 1))
+    assert not (waveform & statistics).any()
+    assert waveform.float().mean() == pytest.approx(0.5 + 0.5 * 0.4, abs=0.1)
+    assert statistics.float().mean() == pytest.approx(0.5 * 0.4, abs=0.1)
+    assert not encoder.eval()(x)[1][:, :8].eq(0).all(1).any()
+
+
+def test_a_waveform_that_is_the_only_path_is_not_hidden():
+    encoder = BranchEncoder("dense", 3, 40, 20.0, (0,), (8, 8), 0, 5, 0, 0, 0, 0, waveform_dropout=0.9)
+    encoder.fit(torch.randn(50, 3, 40))
+    assert not encoder.train()(torch.randn(50, 3, 40))[1].eq(0).all(1).any()
+
+
 def test_hidden_channels_are_hidden_from_both_paths():
     encoder = make_branch(channel_dropout=0.999999)
     _, first = encoder(torch.randn(4, 3, 40))
@@ -127,7 +142,9 @@ def test_a_hidden_channel_takes_its_triad_along():
     assert torch.equal(hidden[:, 3], hidden[:, :3].any(1))
 
 
-@pytest.mark.parametrize("dropout", ["dropout", "channel_dropout", "path_dropout", "feature_dropout"])
+@pytest.mark.parametrize(
+    "dropout", ["dropout", "channel_dropout", "path_dropout", "feature_dropout", "waveform_dropout"]
+)
 def test_nothing_is_hidden_in_evaluation(dropout):
     encoder, x = make_branch(**{dropout: 0.5}), torch.randn(8, 3, 40)
     assert not torch.equal(encoder(x)[1], encoder(x)[1])

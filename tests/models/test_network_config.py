@@ -54,6 +54,7 @@ def test_saying_what_the_preset_says_changes_nothing(preset):
         ({"dropout": 1.0}, r"network.dropout must be in \[0, 1\): got 1.0"),
         ({"branch_dropout": -0.1}, "network.branch_dropout"),
         ({"path_dropout": 2.0}, "network.path_dropout"),
+        ({"waveform_dropout": 1.0}, "network.waveform_dropout"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(config, message):
@@ -74,6 +75,15 @@ def test_the_paper_reads_waveforms_alone():
     layouts = lay_out(SPEC, branches_by(SPEC, "paper", ()), 2.0)
     network = build_network(layouts, 3, NetworkConfig("paper"))
     assert all(encoder.statistics is None for encoder in network.encoders.values())
+
+
+@pytest.mark.parametrize("places", [("wrist",), ("wrist", "ankle"), ("wrist", "ankle", "chest", "arm", "thigh")])
+def test_the_more_places_the_more_often_waveforms_are_hidden(places):
+    spec = SignalSpec(tuple(signal(f"{place}_{modality}") for modality in ("acc", "gyr") for place in places))
+    layouts = lay_out(spec, branches_by(spec, "modality", ()), 2.0)
+    network = build_network(layouts, 3, NetworkConfig(waveform_dropout=0.5))
+    found = {encoder.waveform_dropout for encoder in network.encoders.values()}
+    assert found == {0.5 * (1 - 1 / len(places))}
 
 
 def test_branches_by_modality_and_by_placement():

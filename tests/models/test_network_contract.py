@@ -24,7 +24,10 @@ CHOICES = [
     ("base", (R, D)),
     ("paper", (R, D)),
 ]
-DROPOUTS = ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout")
+DROPOUTS = (
+    "dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout",
+    "waveform_dropout",
+)  # fmt: skip
 NO_DROPOUT = dict.fromkeys(DROPOUTS, 0.0)
 SHAPES = {  # beside the presets: one path alone, other depths
     "waveforms alone": {"statistics_width": 0},

@@ -35,7 +35,10 @@ BRANCHES = (
 LABELS = LabelSet(("rest", "walk", "run"))
 WINDOW_S = 3.0
 SMALL = NetworkConfig(widths=(8, 8, 8), segments=(2, 1, 1), statistics_width=8, width=8, projection=8, kernel=3)
-_DROPOUTS = ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout")
+_DROPOUTS = (
+    "dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout",
+    "waveform_dropout",
+)  # fmt: skip
 
 
 def _recording(subject: int, missing: tuple[str, ...] = ()) -> Recording:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dcdp.config import RunConfig
+from dcdp.data.registry import get_set, list_sets
 from dcdp.errors import ConfigError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
 from dcdp.experiments.fold_job import DONE
@@ -27,6 +28,8 @@ __all__ = ["claimed_cell", "finish_cell", "finished_result", "fold_folder", "fol
 
 _CONFIG = "config.toml"
 _LOCK = ".lock"
+_OF_SEVERAL_PLACES = ("network.waveform_dropout", "augment.placement_dropout")
+"""What cannot act where all sensors sit at one place."""
 _MEANS = ("train_seconds", "train_windows_per_s", "windows_per_s", "latency_ms")
 
 
@@ -194,11 +197,16 @@ def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
     found, now = _flat(to_dict(_settled(known))), _flat(to_dict(_settled(cell.config)))
+    idle = _OF_SEVERAL_PLACES if _has_one_place(cell.data_name) else ()
     return [
         f"{key} {found.get(key, 'left out')}, not {now.get(key, 'left out')}"
         for key in sorted(found.keys() | now.keys())
-        if found.get(key) != now.get(key) and reads_setting(cell.method.base, key)
+        if found.get(key) != now.get(key) and key not in idle and reads_setting(cell.method.base, key)
     ]
+
+
+def _has_one_place(data: str) -> bool:
+    return data in list_sets() and len({signal.placement for signal in get_set(data).spec}) == 1
 
 
 def _settled(config: RunConfig) -> RunConfig:

@@ -51,6 +51,9 @@ class BranchEncoder(nn.Module):
         Parts of the window, in order, whose means the waveform path hands on.
     instance_norm
         Whether the waveform path also reads each channel, and the length of each vector, on the window's own scale.
+    waveform_dropout
+        Probability that the waveform path is hidden from a window, in training, whatever `path_dropout` hides of the
+        other windows. A branch that has no other path keeps it.
 
     Notes
     -----
@@ -79,12 +82,14 @@ class BranchEncoder(nn.Module):
         rocket_width: int = 0,
         pool_segments: int = 1,
         instance_norm: bool = False,
+        waveform_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.n_channels, self.n_samples = n_channels, n_samples
         self.channel_dropout, self.feature_dropout, self.path_dropout = channel_dropout, feature_dropout, path_dropout
         self.stage_widths, self.pool_segments = tuple(widths), pool_segments
         self.vectors, self.instance_norm = tuple(triads), instance_norm
+        self.waveform_dropout = waveform_dropout if widths else 0.0
         self.waveform: nn.Module | None = None
         self.statistics: WindowStatistics | None = None
         self.rocket: RocketFeatures | None = None
@@ -170,13 +175,17 @@ class BranchEncoder(nn.Module):
         return torch.where(self.statistics.seen(recorded(x)) > 0, self.statistics(x), torch.nan)
 
     def _hide_a_path(self, parts: list[Tensor]) -> list[Tensor]:
-        """Hide one of the paths, each as often as the others, and never the only one."""
-        if not self.training or self.path_dropout == 0 or len(parts) < 2:
+        """Hide the waveform, else one of the paths, each as often as the others; never the only one."""
+        if not self.training or len(parts) < 2 or self.path_dropout == self.waveform_dropout == 0:
             return parts
         share = self.path_dropout / len(parts)
         u = torch.rand(len(parts[0]), 1, device=parts[0].device)
         # The last one's share lies at the top, as that of the second of two always did: same seeds, same results.
         hidden = [(u >= k * share) & (u < (k + 1) * share) for k in range(len(parts) - 1)] + [u >= 1 - share]
+        if self.waveform_dropout:
+            without = torch.rand_like(u) < self.waveform_dropout
+            hidden = [own & ~without for own in hidden]
+            hidden[0] = hidden[0] | without
         return [part * (~own).to(part.dtype) for part, own in zip(parts, hidden, strict=True)]
 
 

@@ -58,6 +58,9 @@ class NetworkConfig:
     channel_dropout, feature_dropout, path_dropout, branch_dropout
         Probability in training that a channel, a single statistic or response, one of a branch's paths, or a
         whole branch is hidden.
+    waveform_dropout
+        Of sensors at P places the waveform path is hidden, in training, with this probability times 1 - 1/P, beyond
+        `path_dropout`: never where there is one place.
     statistics
         ``base``, or ``extended``: with the further statistics of docs/features.md.
     """
@@ -80,6 +83,7 @@ class NetworkConfig:
     rocket_width: int | None = None
     pool_segments: int | None = None
     instance_norm: bool | None = None
+    waveform_dropout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +107,26 @@ class NetworkShape:
     rocket_width: int = 0
     pool_segments: int = 4
     instance_norm: bool = True
+    waveform_dropout: float = 0.75
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
 _STATISTICS = ("base", "extended")
+_DROPOUTS = (
+    "dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout",
+    "waveform_dropout",
+)  # fmt: skip
 PRESETS = {
     "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
     "paper": NetworkShape(
         "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0,
-        pool_segments=1, instance_norm=False,
+        pool_segments=1, instance_norm=False, waveform_dropout=0.0,
     ),
 }
 
 
-EARLIER = {"pool_segments": 1, "instance_norm": False}
+EARLIER = {"pool_segments": 1, "instance_norm": False, "waveform_dropout": 0.0}
 """What a network had before a setting was there, where presets say otherwise today: of files that leave it out."""
 
 
@@ -178,7 +187,7 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
         raise unknown_name("network.branch_by", shape.branch_by, _BRANCH_BY)
     if shape.statistics not in _STATISTICS:
         raise unknown_name("network.statistics", shape.statistics, _STATISTICS)
-    for name in ("dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout"):
+    for name in _DROPOUTS:
         if not 0 <= getattr(shape, name) < 1:
             raise ConfigError(f"network.{name} must be in [0, 1)", getattr(shape, name), "Give a probability.")
     return shape
@@ -252,13 +261,14 @@ def _lay_out_one(spec: SignalSpec, branch: Branch, window_s: float) -> BranchLay
 def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: NetworkConfig) -> DualPath:
     """Return an untrained network; its normalisers still have to be fitted."""
     shape = resolve_network(config)
+    n_places = len({place for layout in layouts for place in layout.placements})
     encoders = {
         layout.branch.name: BranchEncoder(
             layout.branch.encoder, len(layout.channels), layout.n_samples, layout.rate_hz,
             [first for first, _ in layout.vectors], shape.widths, shape.statistics_width, shape.kernel,
             shape.dropout, shape.channel_dropout, shape.feature_dropout, shape.path_dropout,
             shape.statistics == "extended", shape.rocket_width, shape.pool_segments,
-            shape.instance_norm,
+            shape.instance_norm, shape.waveform_dropout * (1 - 1 / n_places),
         )
         for layout in layouts
     }  # fmt: skip
