@@ -173,7 +173,8 @@ def test_a_cell_from_before_a_setting_that_changed_its_network_is_refused(done, 
 @pytest.mark.parametrize(("data", "differs"), [("hapt", False), ("dsads", True), ("synthetic", True)])
 def test_what_acts_on_several_placements_only_is_no_difference_where_there_is_one(data, differs):
     (cell,) = small_grid("dcdp", data=[data], settings=["network.waveform_dropout=0.5"]).cells
-    stored = to_dict(replace(cell.config, network=replace(cell.config.network, waveform_dropout=0.0)))
+    stored = to_dict(cells._settled(cell.config))
+    stored["network"]["waveform_dropout"] = 0.0
     assert bool(cells._differences(stored, cell)) is differs
 
 
