@@ -108,11 +108,13 @@ def test_a_bundle_from_before_a_setting_is_read_as_it_was_then(tmp_path: Path) -
     save_bundle(tmp_path / "new.safetensors", replace(made, network=network, config=config))
 
     def forget(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:  # noqa: ARG001
-        del header["network"]["pool_segments"], header["network"]["instance_norm"]
+        for later in ("pool_segments", "instance_norm", "waveform_dropout"):
+            del header["network"][later]
 
     older = load_bundle(rewritten((tmp_path / "new.safetensors").read_bytes(), forget, tmp_path / "old.safetensors"))
     assert older.config.pool_segments == 1
     assert older.config.instance_norm is False
+    assert older.config.waveform_dropout == 0
 
 
 def test_a_loaded_network_can_be_trained_and_saved_again(file: Path, content: bytes) -> None:

@@ -60,7 +60,7 @@ class NetworkConfig:
         whole branch is hidden.
     waveform_dropout
         Of sensors at P places the waveform path is hidden, in training, with this probability times 1 - 1/P, beyond
-        `path_dropout`: never where there is one place.
+        `path_dropout`: never where there is one place (docs/findings.md).
     statistics
         ``base``, or ``extended``: with the further statistics of docs/features.md.
     """
