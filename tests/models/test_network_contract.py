@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 
 import pytest
 import torch
 
-from dcdp.models.network import NetworkConfig, build_network, lay_out
+from dcdp.models.network import NetworkConfig, NetworkShape, build_network, lay_out
 from dcdp.objectives import ObjectiveConfig, objective
 from dcdp.records import Branch, Signal, SignalSpec
 
@@ -24,10 +24,7 @@ CHOICES = [
     ("base", (R, D)),
     ("paper", (R, D)),
 ]
-DROPOUTS = (
-    "dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout",
-    "waveform_dropout",
-)  # fmt: skip
+DROPOUTS = [field.name for field in fields(NetworkShape) if field.name.endswith("dropout")]
 NO_DROPOUT = dict.fromkeys(DROPOUTS, 0.0)
 SHAPES = {  # beside the presets: one path alone, other depths
     "waveforms alone": {"statistics_width": 0},

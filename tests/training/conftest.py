@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from dcdp.balance import ModulationConfig
 from dcdp.batches import Batches
 from dcdp.data.store import Store, memory_store
 from dcdp.models.dual_path import DualPath
-from dcdp.models.network import BranchLayout, NetworkConfig, build_network, lay_out
+from dcdp.models.network import BranchLayout, NetworkConfig, NetworkShape, build_network, lay_out
 from dcdp.objectives import ObjectiveConfig
 from dcdp.records import Branch, LabelSet, Recording, Segment, Signal, SignalSpec, Track
 from dcdp.signals.windows import WindowConfig, cut_windows
@@ -35,10 +36,7 @@ BRANCHES = (
 LABELS = LabelSet(("rest", "walk", "run"))
 WINDOW_S = 3.0
 SMALL = NetworkConfig(widths=(8, 8, 8), segments=(2, 1, 1), statistics_width=8, width=8, projection=8, kernel=3)
-_DROPOUTS = (
-    "dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout",
-    "waveform_dropout",
-)  # fmt: skip
+_DROPOUTS = [field.name for field in fields(NetworkShape) if field.name.endswith("dropout")]
 
 
 def _recording(subject: int, missing: tuple[str, ...] = ()) -> Recording:

@@ -112,10 +112,6 @@ class NetworkShape:
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
 _STATISTICS = ("base", "extended")
-_DROPOUTS = (
-    "dropout", "joint_dropout", "channel_dropout", "feature_dropout", "path_dropout", "branch_dropout",
-    "waveform_dropout",
-)  # fmt: skip
 PRESETS = {
     "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
@@ -187,7 +183,7 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
         raise unknown_name("network.branch_by", shape.branch_by, _BRANCH_BY)
     if shape.statistics not in _STATISTICS:
         raise unknown_name("network.statistics", shape.statistics, _STATISTICS)
-    for name in _DROPOUTS:
+    for name in (f.name for f in fields(shape) if f.name.endswith("dropout")):
         if not 0 <= getattr(shape, name) < 1:
             raise ConfigError(f"network.{name} must be in [0, 1)", getattr(shape, name), "Give a probability.")
     return shape
