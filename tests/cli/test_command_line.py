@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -152,3 +153,17 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU OpenMP, whose waiting threads spin, is that of Linux")
+@pytest.mark.parametrize(
+    ("own", "spins"), [({}, "1000"), ({"OMP_WAIT_POLICY": "passive"}, "0"), ({"GOMP_SPINCOUNT": "7"}, "7")]
+)
+def test_waiting_threads_leave_their_core_to_others(own: dict[str, str], spins: str) -> None:
+    unset = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    load = "from dcdp.cli import main; main(['data', 'list']); import torch"
+    done = subprocess.run(
+        [sys.executable, "-c", load], capture_output=True, text=True,
+        env=unset | own | {"OMP_DISPLAY_ENV": "verbose"},
+    )  # fmt: skip
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr

@@ -39,6 +39,12 @@ __all__ = ["main"]
 REFUSED = 2
 INTERRUPTED = 130
 
+# GNU OpenMP, which torch computes with on Linux, reads these once, when it is loaded. By default a thread that waits
+# for another turns round and round instead of sleeping: beside other busy processes, which then lack that core,
+# training on two cores takes four times as long.
+_SPINS = "GOMP_SPINCOUNT"
+_WAIT_POLICY = "OMP_WAIT_POLICY"
+
 _app = App(
     name="dcdp",
     help="Multimodal human-activity recognition that uses every sensor.",
@@ -78,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Words behind ``dcdp``; those of the process if None.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if _WAIT_POLICY not in os.environ:
+        os.environ.setdefault(_SPINS, "1000")
     try:
         _app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
