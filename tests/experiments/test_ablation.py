@@ -18,6 +18,7 @@ SMALL = (
     "network.preset=tiny", "training.epochs=1", "training.batch_size=24", "body.n_subjects=4",
     "body.recordings_per_subject=1", "body.minutes_per_subject=2.5", 'body.modalities=["acc", "gyr"]',
 )  # fmt: skip
+OF_SEVERAL_PLACES = ["no_waveform_dropout", "no_placement_dropout"]
 
 
 def declared(**cell: Any) -> dict[str, Any]:
@@ -49,6 +50,12 @@ def test_branches_alone_are_a_cell_of_their_own_where_asked_for() -> None:
     ablation = make_ablation(declared(methods=["dcdp", "plain"], seeds=[0, 1]), "here", alone=True)
     assert trained(ablation) == ["dcdp", "dcdp", "plain", "plain", ALONE, ALONE]
     assert [cell.seed for cell in ablation.grid.cells if cell.method.alone] == [0, 1]
+
+
+@pytest.mark.parametrize(("data", "same"), [("hapt", True), ("dsads", False)])
+def test_what_cannot_act_on_a_set_is_not_trained_again(data: str, same: bool) -> None:
+    ablation = make_ablation({"cells": [{"data": [data], "methods": ["dcdp", *OF_SEVERAL_PLACES]}]}, "here")
+    assert trained(ablation) == (["dcdp"] if same else ["dcdp", *OF_SEVERAL_PLACES])
 
 
 def test_settings_hold_for_every_variant() -> None:

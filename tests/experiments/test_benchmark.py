@@ -15,6 +15,7 @@ from dcdp.config import RunConfig
 from dcdp.errors import ConfigError, DataError, StorageError
 from dcdp.evaluation import read_result, subject_macro_f1
 from dcdp.experiments import benchmark, cells, classical_peers, cost, fold_job
+from dcdp.experiments.acting import settled
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.grid import make_grid
 from dcdp.experiments.run import RunRequest, train_run
@@ -173,7 +174,7 @@ def test_a_cell_from_before_a_setting_that_changed_its_network_is_refused(done, 
 @pytest.mark.parametrize(("data", "differs"), [("hapt", False), ("dsads", True), ("synthetic", True)])
 def test_what_acts_on_several_placements_only_is_no_difference_where_there_is_one(data, differs):
     (cell,) = small_grid("dcdp", data=[data], settings=["network.waveform_dropout=0.5"]).cells
-    stored = to_dict(cells._settled(cell.config))
+    stored = to_dict(settled(cell.config))
     stored["network"]["waveform_dropout"] = 0.0
     assert bool(cells._differences(stored, cell)) is differs
 

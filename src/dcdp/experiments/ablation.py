@@ -12,6 +12,7 @@ import numpy as np
 
 from dcdp.errors import ConfigError
 from dcdp.evaluation import environment
+from dcdp.experiments.acting import acting_settings
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.components import COMPONENTS, list_variants
 from dcdp.experiments.fold import resolve_device
@@ -165,8 +166,9 @@ def _alone(cell: Cell) -> Cell:
 
 
 def _training(cell: Cell) -> object:
-    """Return what two cells share that are the same training: variants may come to the same configuration."""
-    return cell.data, cell.split, cell.seed, cell.folds, cell.config, cell.method.alone
+    """Return what two cells share that are the same training: variants may differ in nothing that acts on the set."""
+    settings = json.dumps(acting_settings(cell.data_name, cell.config), sort_keys=True)
+    return cell.data, cell.split, cell.seed, cell.folds, settings, cell.method.alone
 
 
 def _by_set(ablation: Ablation, results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Results]]:

@@ -6,21 +6,19 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dcdp.config import RunConfig
-from dcdp.data.registry import get_set, list_sets
 from dcdp.errors import ConfigError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
+from dcdp.experiments.acting import acting_settings, reads_setting, settled
 from dcdp.experiments.fold_job import DONE
 from dcdp.experiments.grid import Cell
-from dcdp.experiments.methods import reads_setting
 from dcdp.files import atomic_path, storage_errors, write_text
-from dcdp.models.network import EARLIER, resolve_network
+from dcdp.models.network import EARLIER
 from dcdp.settings import build, load_toml, to_dict, to_toml
 from dcdp.splits import Split
 
@@ -28,8 +26,6 @@ __all__ = ["claimed_cell", "finish_cell", "finished_result", "fold_folder", "fol
 
 _CONFIG = "config.toml"
 _LOCK = ".lock"
-_OF_SEVERAL_PLACES = ("network.waveform_dropout", "augment.placement_dropout")
-"""What cannot act where all sensors sit at one place."""
 _MEANS = ("train_seconds", "train_windows_per_s", "windows_per_s", "latency_ms")
 
 
@@ -104,7 +100,7 @@ def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
         try:
             with filelock.FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False):
                 if not (folder / _CONFIG).is_file():
-                    write_text(folder / _CONFIG, to_toml(_settled(cell.config)))
+                    write_text(folder / _CONFIG, to_toml(settled(cell.config)))
                 yield
         except filelock.Timeout as err:
             raise StorageError(
@@ -150,7 +146,7 @@ def _joined(cell: Cell, splits: Sequence[Split], folds: Mapping[str, Mapping[str
             "passed": all(fold["leak_audit"]["passed"] for fold in folds.values()),
             "folds": {name: fold["leak_audit"] for name, fold in folds.items()},
         },
-        "config": to_dict(_settled(cell.config)),
+        "config": to_dict(settled(cell.config)),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "labels": first["labels"],
         "null_label": first["null_label"],
@@ -196,29 +192,12 @@ def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
         known = build(RunConfig, {**stored, "network": network})
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
-    found, now = _flat(to_dict(_settled(known))), _flat(to_dict(_settled(cell.config)))
-    idle = _OF_SEVERAL_PLACES if _has_one_place(cell.data_name) else ()
+    found, now = acting_settings(cell.data_name, known), acting_settings(cell.data_name, cell.config)
     return [
         f"{key} {found.get(key, 'left out')}, not {now.get(key, 'left out')}"
         for key in sorted(found.keys() | now.keys())
-        if found.get(key) != now.get(key) and key not in idle and reads_setting(cell.method.base, key)
+        if found.get(key) != now.get(key) and reads_setting(cell.method.base, key)
     ]
-
-
-def _has_one_place(data: str) -> bool:
-    return data in list_sets() and len({signal.placement for signal in get_set(data).spec}) == 1
-
-
-def _settled(config: RunConfig) -> RunConfig:
-    """Return the configuration with nothing left to the preset, which may say otherwise one day."""
-    return replace(config, network=replace(config.network, **asdict(resolve_network(config.network))))
-
-
-def _flat(tree: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{where}{key}.") if isinstance(value, Mapping) else {f"{where}{key}": value}
-    return flat
 
 
 def _require_same(path: Path, differences: Sequence[str]) -> None:

@@ -31,15 +31,11 @@ __all__ = [
     "fit_method",
     "method_config",
     "named_method",
-    "reads_setting",
     "score_method",
 ]
 
 OURS = "dcdp"
 """The name of our own network with its default configuration."""
-
-_READ_BY_CLASSICAL = ("windows.", "body.", "network.branch_by", "training.normaliser_windows")
-_OF_OUR_NETWORK = ("network.", "modulation.")
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -145,22 +141,6 @@ def method_config(method: Method, data: str, settings: tuple[str, ...] = ()) -> 
     for assignment in (*settings, *method.settings):
         config = override(config, assignment)
     return config
-
-
-def reads_setting(base: str, key: str) -> bool:
-    """Return whether a setting such as ``training.epochs`` can change what a method learns.
-
-    Examples
-    --------
-    >>> reads_setting("forest", "training.epochs"), reads_setting("dcdp", "training.epochs")
-    (False, True)
-    >>> reads_setting("tinyhar@ours", "network.pool_segments"), reads_setting("tinyhar@ours", "network.branch_by")
-    (False, True)
-    """
-    plain = base.partition("@")[0]
-    if plain in list_peers("classical"):
-        return key.startswith(_READ_BY_CLASSICAL)
-    return base == OURS or key == "network.branch_by" or not key.startswith(_OF_OUR_NETWORK)
 
 
 def fit_method(
