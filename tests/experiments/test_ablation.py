@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dcdp.errors import ConfigError, FormatError, MissingError
-from dcdp.experiments.ablation import ALONE, Ablation, ablate, make_ablation
+from dcdp.experiments.ablation import ALONE, Ablation, _by_set, ablate, make_ablation
 from dcdp.experiments.step_time import step_seconds
 from dcdp.reports.ablation import write_ablation
 
@@ -50,6 +50,23 @@ def test_branches_alone_are_a_cell_of_their_own_where_asked_for() -> None:
     ablation = make_ablation(declared(methods=["dcdp", "plain"], seeds=[0, 1]), "here", alone=True)
     assert trained(ablation) == ["dcdp", "dcdp", "plain", "plain", ALONE, ALONE]
     assert [cell.seed for cell in ablation.grid.cells if cell.method.alone] == [0, 1]
+
+
+def test_every_seed_of_a_variant_counts_though_it_is_another_training_s_in_some() -> None:
+    cells = [
+        {"data": ["hapt"], "methods": ["dcdp", "contrast", "no_modulation"]},
+        {"data": ["hapt"], "methods": ["dcdp", "no_modulation"], "seeds": [1]},
+    ]
+    ablation = make_ablation({"cells": cells}, "here")
+    results = [
+        {"data": "hapt", "split": {"name": cell.split}, "method": cell.method.name, "seed": cell.seed}
+        for cell in ablation.grid.cells
+    ]
+    (variants,) = _by_set(ablation, results).values()
+    assert {name: sorted(found) for name, found in variants.items()} == {
+        "dcdp": [0, 1], "contrast": [0], "no_modulation": [0, 1],
+    }  # fmt: skip
+    assert variants["no_modulation"][0] is variants["contrast"][0]
 
 
 @pytest.mark.parametrize(("data", "same"), [("hapt", True), ("dsads", False)])

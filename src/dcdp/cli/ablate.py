@@ -107,9 +107,12 @@ def _grid(name: str, split: str, seeds: str, folds: str | None) -> tuple[dict[st
 def _print_variants(ablation: Ablation) -> None:
     from dcdp.cli.summary import print_lines, print_table
 
-    runs_as = {cell.method.name: first.method.name for cell, first in ablation.cells}
+    same: dict[str, set[str]] = {name: set() for name in ablation.variants}
+    for cell, first in ablation.cells:
+        if cell != first:
+            same[cell.method.name].add(f"{first.method.name} on {cell.data_name}")
     rows = [
-        [name, " ".join(settings) or "the default", "" if runs_as.get(name, name) == name else runs_as[name]]
+        [name, " ".join(settings) or "the default", ", ".join(sorted(same[name]))]
         for name, settings in ablation.variants.items()
     ]
     print_table(["variant", "settings", "same training as"], rows)

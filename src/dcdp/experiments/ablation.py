@@ -172,21 +172,14 @@ def _training(cell: Cell) -> object:
 
 
 def _by_set(ablation: Ablation, results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Results]]:
-    """Return results by data set and split, variant and seed; variants of one training share one table of results."""
+    """Return results by data set and split, variant and seed; variants of one training have the very same ones."""
     found = {f"{r['data']}-{r['split']['name']}/{r['method']}/s{r['seed']}": r for r in results}
-    trainings: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
-    runs_as: dict[tuple[str, str], str] = {}
+    sets: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
     for cell, first in ablation.cells:
-        place = f"{cell.data_name}-{cell.split}"
-        runs_as[place, cell.method.name] = first.method.name
         if first.name in found:
-            trainings.setdefault(place, {}).setdefault(first.method.name, {})[cell.seed] = found[first.name]
-    sets: dict[str, dict[str, Results]] = {}
-    for (place, variant), first_name in runs_as.items():
-        own = trainings.get(place, {}).get(first_name)
-        if own:
-            sets.setdefault(place, {})[variant] = own
-    return sets
+            variants = sets.setdefault(f"{cell.data_name}-{cell.split}", {})
+            variants.setdefault(cell.method.name, {})[cell.seed] = found[first.name]
+    return {place: dict(variants) for place, variants in sets.items()}
 
 
 def _judge(variants: Mapping[str, Results], step_s: Mapping[str, float]) -> dict[str, Any]:

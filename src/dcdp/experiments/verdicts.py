@@ -47,7 +47,8 @@ def judge(
     Parameters
     ----------
     with_part, without_part
-        Results by seed; the seeds that both have are compared. The very same results mean that the component is off.
+        Results by seed; the seeds that both have are compared. The very same results, or none, mean that the component
+        is off.
     step_s
         As in `judge_all`.
 
@@ -68,7 +69,7 @@ def judge(
         "absent": None,
     }  # fmt: skip
     seeds = sorted(with_part.keys() & without_part.keys())
-    if with_part is without_part or not seeds:
+    if all(with_part[seed] is without_part[seed] for seed in seeds):
         return facts | {"seeds": seeds, "n_people": 0, "verdict": OFF, "sentence": "not part of the full method"}
     ours, theirs = by_person(with_part, seeds), by_person(without_part, seeds)
     facts |= {
