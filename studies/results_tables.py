@@ -1,19 +1,33 @@
-"""Write the tables of people never seen and of absent modalities into docs/results.md, from the committed results.
+"""Write the tables of docs/results.md from the committed results: new people, absent and failing sensors, parts.
 
     python studies/results_tables.py [--check]
 
-``--check`` writes nothing and exits with code 1 where the page says something else than ``results/arena``.
+``--check`` writes nothing and exits with code 1 where the page says something else than ``results/``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from dcdp.evaluation import MethodResult, Row, check_comparable, read_method_results, read_result, standings
+import numpy as np
+
+from dcdp.evaluation import (
+    Endurance,
+    MethodResult,
+    Row,
+    check_comparable,
+    endurance_of,
+    read_method_results,
+    read_result,
+    standings,
+)
+from dcdp.experiments.verdicts import OFF, TIE
 from dcdp.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +41,16 @@ METHODS = {
 }  # fmt: skip
 SENSORS = {"acc": "accelerometer", "gyr": "gyroscope", "mag": "magnetometer"}
 BAR = 0.5
+LEAST_LOSS = 0.01  # smaller losses are not told apart
+
+HALVES = {"hapt": "HAPT", "dsads": "DSADS"}
+"""Sets of the tables that come from two halves of the people."""
+FAILING = {
+    "noise": "noise, .1 .25 .5 1 of the spread", "bias": "bias, the same", "drift": "drift, the same",
+    "rotation": "mounting rotated by 10 20 45 90 degrees", "rate": "half and a quarter of the rate",
+    "clock": "clocks apart by .1 .25 .5 1 s", "lost": "1 to 30 % of single samples lost",
+    "packets": "1 to 30 % of packets of 0.5 s lost",
+}  # fmt: skip
 
 PEOPLE = "| set | method | seeds | by subject | by group | minus dcdp | p | published best (by group) |"
 ABSENT = "| set | absent | dcdp | best peer | its loss | ratio | least of any peer |"
@@ -64,6 +88,39 @@ def absent_table() -> list[str]:
     return lines
 
 
+def failing_table(methods: Sequence[str] = ("dcdp", "lightgbm", "forest")) -> list[str]:
+    """Return the lines of the table of absent and failing sensors: the score, then what each of them costs."""
+    found = {(one.data, one.method): one for one in endurance_of(_cells_of("robustness", "group_2_fold"))}
+    each = [found[name, method] for name in HALVES for method in methods]
+    head = [f"{HALVES[name]}: {_called(methods[0]).strip('*')}" if k == 0 else _called(method)
+            for name in HALVES for k, method in enumerate(methods)]  # fmt: skip
+    lines = [f"| | {' | '.join(head)} |", "|---" * (len(each) + 1) + "|"]
+    lines.append(_marked("undisturbed (score)", [one.clean_mean for one in each], len(methods), max))
+    for branch, sensor in SENSORS.items():
+        lines.append(_marked(f"no {sensor}s", [_cost(one, "absent_modality", branch) for one in each], len(methods)))
+    title = "one of five places absent (mean over places)"
+    lines.append(_marked(title, [_cost(one, "absent_placement") for one in each], len(methods)))
+    for corruption, title in FAILING.items():
+        lines.append(_marked(title, [_cost(one, corruption) for one in each], len(methods)))
+    return lines
+
+
+def parts_table() -> list[str]:
+    """Return the lines of the ablation: each part added or left out, with all sensors and with one absent."""
+    sets = json.loads((ROOT / "results" / "ablation.json").read_text(encoding="utf-8"))["sets"]
+    judged = {
+        name: {(one["component"], one["group"]): one for one in sets[f"{name}-group_2_fold"]["components"]}
+        for name in HALVES
+    }
+    lines = [f"| part | | {' | '.join(f'{title} | absent' for title in HALVES.values())} |", "|---" * 6 + "|"]
+    for part, group in {key: None for parts in judged.values() for key in parts}:
+        told = [judged[name].get((part, group)) for name in HALVES]
+        seeds = max(len(one["seeds"]) for one in told if one)
+        cells = [cell for one in told for cell in _verdicts(one, seeds)]
+        lines.append(f"| {part}{' (2 seeds)' if seeds == 2 else ''} | {group} | {' | '.join(cells)} |")
+    return lines
+
+
 def put(text: str, lines: Sequence[str]) -> str:
     """Return the text of a page with the table that has the same head replaced."""
     page = text.split("\n")
@@ -78,7 +135,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page says otherwise")
     options = parser.parse_args()
     before = PAGE.read_text(encoding="utf-8")
-    after = put(put(before, people_table()), absent_table())
+    after = before
+    for table in (people_table, absent_table, failing_table, parts_table):
+        after = put(after, table())
     if options.check:
         for line in sorted(set(after.split("\n")) - set(before.split("\n"))):
             print(f"not on the page: {line}")
@@ -89,6 +148,42 @@ def main() -> int:
 
 def _results(name: str) -> list[MethodResult]:
     return read_method_results(ROOT / "results" / "arena" / f"{name}-arena")
+
+
+def _cells_of(folder: str, split: str) -> Iterator[dict[str, Any]]:
+    for name in HALVES:
+        for path in sorted((ROOT / "results" / folder / f"{name}-{split}").glob("*/s*.json")):
+            yield read_result(path)
+
+
+def _cost(one: Endurance, corruption: str, severity: str = "") -> float | None:
+    """Return the loss at a severity, or the mean over all of them; None where the set has no such sensor."""
+    severities = [at for at in one.points.get(corruption, ()) if severity in ("", at)]
+    return float(np.mean([one.loss(corruption, at) for at in severities])) if severities else None
+
+
+def _marked(title: str, values: Sequence[float | None], n_methods: int, best: Any = min) -> str:
+    """Return a line with the best value of each set set bold, where methods differ by more than noise."""
+    cells: list[str] = []
+    for start in range(0, len(values), n_methods):
+        known = [value for value in values[start : start + n_methods] if value is not None]
+        clear = bool(known) and max(map(abs, known)) >= LEAST_LOSS
+        for value in values[start : start + n_methods]:
+            cell = "" if value is None else _short(value)
+            cells.append(f"**{cell}**" if clear and value == best(known) else cell)
+    return f"| {title} | {' | '.join(cells)} |"
+
+
+def _verdicts(one: Mapping[str, Any] | None, seeds: int) -> Iterator[str]:
+    """Yield the cells of a part on one set: all sensors, one absent; with the seeds where they are fewer."""
+    for facts in (one, one and one["absent"]):
+        if not facts or facts["verdict"] == OFF:
+            yield ""
+            continue
+        low, high = facts["interval"]
+        mean = _signed(facts["difference"])
+        few = "" if len(facts["seeds"]) == seeds else f", {len(facts['seeds'])} seed"
+        yield f"{mean if facts['verdict'] == TIE else f'**{mean}**'} [{_signed(low)}, {_signed(high)}]{few}"
 
 
 def _losses(name: str) -> dict[str, dict[str, float]]:
