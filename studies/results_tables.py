@@ -2,7 +2,8 @@
 
     python studies/results_tables.py [--check]
 
-``--check`` writes nothing and exits with code 1 where the page says something else than ``results/``.
+The first table's picture, docs/images/arena.svg, is written too. ``--check`` writes nothing and exits with code 1 where
+the page says something else than ``results/``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,11 @@ from dcdp.evaluation import (
 )
 from dcdp.experiments.verdicts import OFF, TIE
 from dcdp.files import write_text
+from dcdp.reports.benchmark_plots import draw_means, looks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
+PICTURE = ROOT / "docs" / "images" / "arena.svg"
 SETS = {"dsads": "DSADS", "hapt": "HAPT", "uschad": "USC-HAD"}
 METHODS = {
     "dcdp": "**dcdp**", "forest": "forest", "forest_extended": "forest, extended statistics", "lightgbm": "LightGBM",
@@ -67,6 +71,18 @@ def people_table() -> list[str]:
             best = f"{table.published.macro_f1:.4f}"[1:] if table.published and row.method == "dcdp" else ""
             lines.append(f"| {title if row.method == 'dcdp' else ''} | {' | '.join(_cells(row))} | {best} |")
     return lines
+
+
+def people_picture() -> str:
+    """Return the SVG of the main table: each method's mean and interval, and the published best."""
+    tables = []
+    for name, title in SETS.items():
+        (table,) = standings(_results(name))
+        rows = tuple(replace(row, method=_called(row.method).strip("*")) for row in table.rows)
+        tables.append(replace(table, data=title, rows=rows))
+    methods = sorted({row.method for table in tables for row in table.rows})
+    svg = draw_means(tables, looks_of(methods, "dcdp")).svg
+    return svg.replace("<svg ", '<svg style="background: white" ', 1)  # a dark page would swallow the letters
 
 
 def absent_table() -> list[str]:
@@ -143,6 +159,7 @@ def main() -> int:
             print(f"not on the page: {line}")
         return int(after != before)
     write_text(PAGE, after)
+    write_text(PICTURE, people_picture())
     return 0
 
 
