@@ -70,7 +70,7 @@ def judge(
     }  # fmt: skip
     seeds = sorted(with_part.keys() & without_part.keys())
     if all(with_part[seed] is without_part[seed] for seed in seeds):
-        return facts | {"seeds": seeds, "n_people": 0, "verdict": OFF, "sentence": "not part of the full method"}
+        return facts | {"seeds": seeds, "n_people": 0, "verdict": OFF, "sentence": "the same training with and without it"}
     ours, theirs = by_person(with_part, seeds), by_person(without_part, seeds)
     facts |= {
         "seeds": seeds,
