@@ -80,11 +80,32 @@ def test_settings_hold_for_every_variant() -> None:
     assert {cell.config.training.batch_size for cell in ablation.grid.cells} == {24}
 
 
-def test_an_ablation_has_no_methods_of_its_own() -> None:
-    with pytest.raises(ConfigError, match=r"the variants of an ablation are its own: got \[methods\] mine"):
-        make_ablation({**declared(), "methods": {"mine": {}}}, "here")
-    with pytest.raises(ConfigError, match="method must be one of"):
-        make_ablation(declared(methods=["no_contrasts"]), "here")
+def test_settings_given_by_hand_take_the_place_of_those_of_some_cells() -> None:
+    mapping = declared(set=["training.steps_per_subject=25", "training.max_steps=90"])
+    ablation = make_ablation(mapping, "here", settings=("training.steps_per_subject=5",))
+    training = [cell.config.training for cell in ablation.grid.cells]
+    assert {(one.steps_per_subject, one.max_steps) for one in training} == {(5, 90)}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        (declared() | {"methods": {"mine": {}}}, r"the variants of an ablation are its own: got \[methods\] mine"),
+        (declared() | {"methods": 3}, r"the variants of an ablation are its own: got \[methods\] 3"),
+        (declared(methods=["no_contrasts"]), "variant must be one of .* Did you mean 'no_contrast'"),
+        (declared(methods=["forest", "dcdp"]), "variant must be one of .* got 'forest'"),
+        (declared(set=["objective.contrast=0.3"]), "some cells must not set what a variant changes"),
+        ({"cells": {"data": ["hapt"]}}, "cells"),
+        (declared() | {"settings": ["training.epochs=1"]}, "settings"),
+        (
+            {"cells": [{"data": ["hapt"], "folds": "1"}, {"data": ["hapt"], "folds": "2", "seeds": [1]}]},
+            "all cells of a split must have the same folds: got others for 'hapt-arena/dcdp/s1'",
+        ),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_ablation(mapping, "here")
 
 
 @pytest.fixture(scope="module")

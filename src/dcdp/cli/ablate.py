@@ -49,7 +49,8 @@ def ablate(
     folds
         Only these folds of the split, counted from 1, e.g. 1,4. Of a file: as it says.
     settings
-        Change one key of the configuration of every variant, e.g. training.max_steps=800. May be repeated.
+        Change one key of the configuration of every variant, e.g. training.max_steps=800, whatever a file says of it.
+        May be repeated.
     alone
         Train each branch by itself as well, for the utilisation gap.
     out
@@ -68,15 +69,12 @@ def ablate(
     if workers < 1:
         raise ConfigError("workers must be 1 or more", workers, "Give the number of folds to train at a time.")
     mapping, stem = _grid(name, split, seeds, folds)
-    if settings:
-        shared = mapping.get("settings", {}).get("set", [])
-        mapping = {**mapping, "settings": {"set": [*shared, *settings]}}
 
     from rich.console import Console
 
     from dcdp.experiments.ablation import ablate, make_ablation
 
-    ablation = make_ablation(mapping, stem, alone=alone)
+    ablation = make_ablation(mapping, stem, settings=settings or (), alone=alone)
     folder = out or ablation.grid.out
     if dry_run:
         _print_variants(ablation)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dcdp.errors import ConfigError
+from dcdp.errors import ConfigError, unknown_name
 from dcdp.evaluation import environment
 from dcdp.experiments.acting import acting_settings
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.components import COMPONENTS, list_variants
 from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.fold_job import Place
-from dcdp.experiments.grid import Cell, Grid, make_grid
+from dcdp.experiments.grid import Block, Cell, Grid, cross, grid_file
 from dcdp.experiments.methods import OURS, Method, method_config
 from dcdp.experiments.readings import read_alignment, read_balance, read_stability
 from dcdp.experiments.step_time import step_seconds
@@ -62,38 +62,81 @@ class Ablation:
     variants: Mapping[str, tuple[str, ...]]
 
 
-def make_ablation(mapping: Mapping[str, Any], name: str, *, alone: bool = False) -> Ablation:
+def make_ablation(
+    mapping: Mapping[str, Any], name: str, *, settings: Sequence[str] = (), alone: bool = False
+) -> Ablation:
     """Return the cells that take the method apart.
 
     Parameters
     ----------
     mapping
         As of a grid (see `dcdp.experiments.grid.make_grid`): ``cells`` with ``data``, ``split``, ``seeds``, ``folds``,
-        and ``settings``. ``methods`` of a cell may pick some of the variants; all if left out.
+        ``set``, and ``settings``. ``methods`` of a cell may pick some of the variants; all if left out.
     name
         Results go to ``runs/NAME`` where no ``out`` is given.
+    settings
+        Further assignments for every variant, which take the place of the mapping's own.
     alone
         Whether each branch is also trained by itself, for the utilisation gap.
 
     Raises
     ------
     ConfigError
-        As `make_grid`; if the grid declares methods of its own.
+        As `make_grid`; if the mapping declares methods of its own, names one that is no variant, sets in some cells
+        what a variant changes, or wants different folds of one split.
     """
-    if mapping.get("methods"):
+    if own := mapping.get("methods"):
+        named = ", ".join(own) if isinstance(own, Mapping) else repr(own)
         raise ConfigError(
-            "the variants of an ablation are its own", f"[methods] {', '.join(mapping['methods'])}",
+            "the variants of an ablation are its own", f"[methods] {named}",
             "Compare other methods with dcdp benchmark.",
         )  # fmt: skip
-    shared = tuple(mapping.get("settings", {}).get("set", ()))
+    file = grid_file(mapping)
+    shared = (*file.settings.set, *settings)
     variants = list_variants(method_config(Method(OURS), "synthetic", shared))
-    blocks = [{"methods": list(variants), **block} for block in mapping.get("cells", ())]
-    declared = {variant: {"set": list(settings)} for variant, settings in variants.items() if variant != OURS}
-    whole = make_grid({**mapping, "cells": blocks, "methods": declared}, name)
+    blocks = tuple(_checked(_overruled(block, settings), variants) for block in file.cells)
+    methods = {variant: Method(variant, OURS, assignments) for variant, assignments in variants.items()}
+    whole = cross(replace(file, cells=blocks, settings=replace(file.settings, set=shared)), methods, name)
+    _require_same_folds(whole.cells)
     cells = [*whole.cells, *(_alone(cell) for cell in whole.cells if alone and cell.method.name == OURS)]
     first: dict[object, Cell] = {}
     pairs = tuple((cell, first.setdefault(_training(cell), cell)) for cell in cells)
     return Ablation(Grid(tuple(first.values()), whole.out), pairs, variants)
+
+
+def _overruled(block: Block, settings: Sequence[str]) -> Block:
+    """Return the block without the assignments that others take the place of."""
+    keys = {_key(assignment) for assignment in settings}
+    return replace(block, set=tuple(assignment for assignment in block.set if _key(assignment) not in keys))
+
+
+def _checked(block: Block, variants: Mapping[str, Sequence[str]]) -> Block:
+    """Return the block with its variants named, or refuse it."""
+    for method in block.methods:
+        if method not in variants:
+            raise unknown_name("variant", method, variants)
+    changed = {_key(assignment) for assignments in variants.values() for assignment in assignments}
+    for assignment in block.set:
+        if _key(assignment) in changed:
+            raise ConfigError(
+                "some cells must not set what a variant changes", f"'{assignment}'",
+                "Set it for all of them, under [settings], or run another ablation.",
+            )  # fmt: skip
+    return replace(block, methods=block.methods or tuple(variants))
+
+
+def _key(assignment: str) -> str:
+    return assignment.partition("=")[0].strip()
+
+
+def _require_same_folds(cells: Sequence[Cell]) -> None:
+    """Refuse cells whose people could not be paired."""
+    folds: dict[tuple[str, str], str | None] = {}
+    for cell in cells:
+        if folds.setdefault((cell.data_name, cell.split), cell.folds) != cell.folds:
+            raise ConfigError(
+                "all cells of a split must have the same folds", f"others for '{cell.name}'", "Give one list of folds."
+            )
 
 
 def ablate(

@@ -18,7 +18,7 @@ from dcdp.models.peers import list_peers
 from dcdp.settings import build, load_toml
 from dcdp.splits import split_name
 
-__all__ = ["Cell", "Grid", "make_grid", "read_grid", "select_cells"]
+__all__ = ["Block", "Cell", "Grid", "GridFile", "cross", "grid_file", "make_grid", "read_grid", "select_cells"]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]*")
 _NAMED_PEOPLE = "hold_out"
@@ -76,11 +76,11 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """One ``[[cells]]`` table: the product of its lists."""
 
     data: tuple[str, ...]
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] = ()
     split: str = "arena"
     seeds: tuple[int, ...] = (0,)
     folds: str | None = None
@@ -104,10 +104,10 @@ class _Settings:
 
 
 @dataclass(frozen=True)
-class _File:
+class GridFile:
     """A grid file without its methods, whose names are free."""
 
-    cells: tuple[_Block, ...]
+    cells: tuple[Block, ...]
     out: Path | None = None
     settings: _Settings = _Settings()
 
@@ -142,12 +142,25 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
         If a key, data set, split, method, package or setting does not exist, there is no cell, or a cell is asked for
         with different folds.
     """
-    plain = {key: value for key, value in mapping.items() if key != "methods"}
     tables = mapping.get("methods", {})
     if not isinstance(tables, Mapping):
         raise ConfigError("methods must be tables", repr(tables), "Write [methods.NAME] with base and set.")
-    file = build(_File, plain)
-    variants = {key: _variant(key, table) for key, table in tables.items()}
+    return cross(grid_file(mapping), {key: _variant(key, table) for key, table in tables.items()}, name)
+
+
+def grid_file(mapping: Mapping[str, Any]) -> GridFile:
+    """Return what a mapping says but for its ``methods``.
+
+    Raises
+    ------
+    ConfigError
+        If a key does not exist, or a value is of another kind.
+    """
+    return build(GridFile, {key: value for key, value in mapping.items() if key != "methods"})
+
+
+def cross(file: GridFile, variants: Mapping[str, Method], name: str) -> Grid:
+    """Return the grid of a file, whose methods may be among the variants; see `make_grid`."""
     cells: dict[str, Cell] = {}
     for block in file.cells:
         for cell in _cells(block, variants, (*file.settings.set, *block.set)):
@@ -190,12 +203,14 @@ def _called(cell: Cell) -> tuple[str, str, str]:
     return cell.data_name, f"{cell.data_name}/{cell.method.name}", cell.name
 
 
-def _cells(block: _Block, variants: dict[str, Method], settings: tuple[str, ...]) -> list[Cell]:
+def _cells(block: Block, variants: Mapping[str, Method], settings: tuple[str, ...]) -> list[Cell]:
     split = split_name(block.split)
     if split == _NAMED_PEOPLE:
         raise ConfigError("the split of a grid must name nobody", f"'{block.split}'", "Choose arena, loso or official.")
     if min(block.seeds, default=0) < 0:
         raise ConfigError("seeds must not be negative", block.seeds, "Give whole numbers from 0.")
+    if not block.methods:
+        raise ConfigError("cells must name a method", f"none for {', '.join(block.data)}", 'Add methods = ["dcdp"].')
     names = {data: _data_name(data, split) for data in block.data}
     methods = [named_method(name, variants) for name in block.methods]
     return [

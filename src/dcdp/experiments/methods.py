@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +111,7 @@ class FittedMethod:
         return probability
 
 
-def named_method(name: str, variants: dict[str, Method] | None = None) -> Method:
+def named_method(name: str, variants: Mapping[str, Method] | None = None) -> Method:
     """Return a method by its name: ``dcdp``, a variant, a peer, or a deep peer ``@ours``.
 
     Raises

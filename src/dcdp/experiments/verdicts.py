@@ -24,14 +24,18 @@ _LEAST_COST = 0.02  # smaller shares of a step are not told apart
 def judge_all(
     components: Sequence[Component], variants: Mapping[str, Results], step_s: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """Judge every component whose two variants have results; p is corrected over all of them (Holm).
+    """Judge every component whose two variants share a seed; p is corrected over all of them (Holm).
 
     Parameters
     ----------
     step_s
         Variant -> time of a step of training [s], where it is known.
     """
-    known = [one for one in components if {one.with_part, one.without_part} <= variants.keys()]
+    none: Results = {}
+    known = [
+        one for one in components
+        if variants.get(one.with_part, none).keys() & variants.get(one.without_part, none).keys()
+    ]  # fmt: skip
     told = [judge(one, variants[one.with_part], variants[one.without_part], step_s) for one in known]
     tested = [one for one in told if one["p_value"] is not None]
     for one, p_value in zip(tested, holm([one["p_value"] for one in tested]), strict=True):
@@ -47,8 +51,8 @@ def judge(
     Parameters
     ----------
     with_part, without_part
-        Results by seed; the seeds that both have are compared. The very same results, or none, mean that the component
-        is off.
+        Results by seed; the seeds that both have, one at least, are compared. The very same results mean that the
+        component is off.
     step_s
         As in `judge_all`.
 
@@ -70,7 +74,8 @@ def judge(
     }  # fmt: skip
     seeds = sorted(with_part.keys() & without_part.keys())
     if all(with_part[seed] is without_part[seed] for seed in seeds):
-        return facts | {"seeds": seeds, "n_people": 0, "verdict": OFF, "sentence": "the same training with and without it"}
+        told = "the same training with and without it"
+        return facts | {"seeds": seeds, "n_people": 0, "verdict": OFF, "sentence": told}
     ours, theirs = by_person(with_part, seeds), by_person(without_part, seeds)
     facts |= {
         "seeds": seeds,
