@@ -4,7 +4,7 @@
 
 Each --set is one variant (assignments separated by blanks); the default configuration always runs beside them. The HAPT
 folds are thirds of the official training users; of the other sets, or where --folds names some, the validation groups
-of the arena folds. Finished cells are kept in --out and not run again.
+of the arena folds. Finished cells are kept in --out and not run again while their configuration is the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,20 @@ import torch
 from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
 from dcdp.evaluation import subject_macro_f1
+from dcdp.experiments.acting import settled
 from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.source import DataSource, load
 from dcdp.inference import infer, softmax
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
 from dcdp.records import Windows
-from dcdp.settings import override
+from dcdp.settings import override, to_toml
 from dcdp.signals.windows import cut_windows
 from dcdp.splits import Split, drop_copies, make_folds, select_folds
 from dcdp.training import fit
+
+KEY = ("data", "variant", "fold", "seed", "config")
+"""What names a cell; ``config`` is a digest, so that a default of another day is another cell."""
 
 
 @lru_cache(1)
@@ -93,15 +98,16 @@ def main() -> None:
     folds, device = folds_of(opened(options.data)[0], options.folds), resolve_device(options.device)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
-    cells = {(c["data"], c["variant"], c["fold"], c["seed"]): c for c in map(json.loads, lines)}
-    jobs, keys = {}, {}
+    cells = {tuple(c.get(name) for name in KEY): c for c in map(json.loads, lines)}
+    jobs, keys, digests = {}, {}, {}
     for variant in ["", *options.variants]:
         config = default_config(options.data)
         for assignment in variant.split():
             config = override(config, assignment)
         config = replace(config, training=replace(config.training, patience=config.training.epochs))
+        digest = digests[variant] = sha256(to_toml(settled(config)).encode()).hexdigest()[:12]
         for split in folds:
-            key = (options.data, variant, "+".join(split.validation), options.seed)
+            key = (options.data, variant, "+".join(split.validation), options.seed, digest)
             if key not in cells:
                 jobs[" ".join(map(str, key))] = (options.data, split, config, options.seed, device)
                 keys[" ".join(map(str, key))] = key
@@ -109,9 +115,7 @@ def main() -> None:
     def done(name: str, outcome: Any) -> None:
         if isinstance(outcome, Failure):
             raise SystemExit(f"{name}: {outcome.message}\n{outcome.trace}")
-        cells[keys[name]] = dict(zip(("data", "variant", "fold", "seed"), keys[name], strict=True)) | {
-            "scores": outcome
-        }
+        cells[keys[name]] = dict(zip(KEY, keys[name], strict=True)) | {"scores": outcome}
         with options.out.open("a") as file:
             file.write(json.dumps(cells[keys[name]]) + "\n")
 
@@ -119,8 +123,8 @@ def main() -> None:
     wanted = {"+".join(split.validation) for split in folds}
     for variant in ["", *options.variants]:
         own = [
-            c["scores"] for (data, name, fold, seed), c in cells.items()
-            if (data, name, seed) == (options.data, variant, options.seed) and fold in wanted
+            c["scores"] for (data, name, fold, seed, digest), c in cells.items()
+            if (data, name, seed, digest) == (options.data, variant, options.seed, digests[variant]) and fold in wanted
         ]  # fmt: skip
         means = {name: round(float(np.mean([scores[name] for scores in own])), 4) for name in own[0]}
         print(variant or "default", f"{len(own)} groups", means, flush=True)

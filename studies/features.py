@@ -24,7 +24,7 @@ def main() -> None:
     """Print and keep macro-F1 of the validation subjects for each input and fold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
-    parser.add_argument("--folds", default="1,4,7", help="arena folds, where there is no official split")
+    parser.add_argument("--folds", help="arena folds such as 1,4,7, which they are where there is no official split")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results/features.jsonl"))
     options = parser.parse_args()

@@ -3,8 +3,8 @@
     python studies/modulation.py [--seeds 11,12,13,14,15] [--variants "off;own: brake and lift"] [--set K=V ...]
 
 For each seed a new body (other people) and one training per variant, of the same length for all: nothing is
-stopped early or chosen. The last quarter of the people is held out. Finished cells (--out) are not run again. The weak
-branches are those other than the dominant one, by their own heads.
+stopped early or chosen. The last quarter of the people is held out. Finished cells (--out) are not run again with the
+same settings. The weak branches are those other than the dominant one, by their own heads.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ import torch
 from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
 from dcdp.evaluation import compare, score_branches, subject_macro_f1
+from dcdp.experiments.acting import settled
 from dcdp.experiments.source import load
 from dcdp.inference import infer, softmax
 from dcdp.models.network import branches_by, build_network, lay_out, resolve_network
-from dcdp.settings import override
+from dcdp.settings import override, to_toml
 from dcdp.signals.windows import cut_windows
 from dcdp.training import fit
 
@@ -101,11 +103,14 @@ def main() -> None:
         config = override(config, assignment)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     cells = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    facts = f"{to_toml(settled(config))} {options.dominance}"
+    digest = sha256(facts.encode()).hexdigest()[:12]  # other settings are other cells
+    cells = [cell for cell in cells if cell.get("config") == digest]
     done = {(c["seed"], c["variant"]) for c in cells}
     for seed in map(int, options.seeds.split(",")):
         for variant in options.variants.split(";"):
             if (seed, variant) not in done:
-                cell = run_cell(seed, variant, config, options.dominance)
+                cell = run_cell(seed, variant, config, options.dominance) | {"config": digest}
                 cells.append(cell)
                 with options.out.open("a") as file:
                     file.write(json.dumps(cell) + "\n")

@@ -66,8 +66,9 @@ def main() -> int:
             grid, Path(folder), workers=options.workers, data=options.data, cache=options.cache,
             device="cpu", console=Console(stderr=True),
         )  # fmt: skip
-    found = {result["method"]: result for result in outcome.results}
-    rows = [compare(cell, found[cell.method.name]) for cell in grid.cells if cell.method.name in found]
+    found = {(result["data"], result["method"], result["seed"]): result for result in outcome.results}
+    keys = {(cell.data_name, cell.method.name, cell.seed): cell for cell in grid.cells}
+    rows = [compare(cell, found[key]) for key, cell in keys.items() if key in found]
     columns = ["cell", "people", "committed", "now", "difference", "largest of a person", "tolerance", "verdict"]
     print_table(columns, rows, "macro-F1 run again")
     for name, why in outcome.failures.items():

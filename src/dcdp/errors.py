@@ -30,6 +30,7 @@ __all__ = [
     "NetworkError",
     "SplitError",
     "StorageError",
+    "require_seed",
     "unknown_name",
 ]
 
@@ -95,6 +96,18 @@ class NetworkError(DcdpError, ConnectionError):
 
 class StorageError(DcdpError, OSError):
     """The disk refuses: no space left, no permission."""
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a negative seed.
+
+    Raises
+    ------
+    ConfigError
+        Always for one.
+    """
+    if seed < 0:
+        raise ConfigError("a seed must not be negative", seed, "Give a whole number from 0.")
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:

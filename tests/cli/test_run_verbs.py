@@ -141,6 +141,15 @@ def test_a_finished_run_is_neither_trained_over_nor_touched(run: Path, capsys: p
     assert files(run) == before
 
 
+@pytest.mark.parametrize("verb", ["train", "tune"])
+def test_a_negative_seed_is_refused_before_anything_is_written(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "synthetic", "--seed", "-1", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "error: a seed must not be negative: got -1. Give a whole number from 0.\n"
+    assert not (tmp_path / "out").exists()
+
+
 def recording(seconds: int) -> pl.DataFrame:
     """Return the accelerometers of the body at 50 Hz [m/s2], as a user would export them."""
     time = np.arange(seconds * 50) / 50

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,24 @@ def test_partial_rows_come_last_and_are_compared_on_their_people(made_up, tmp_pa
         partial.mean - np.mean([base.by_subject[one] for one in partial.by_subject])
     )
     assert "minirocket: tested on 3 of 4 folds, and compared on their people alone." in table.notes
+
+
+def test_methods_of_overlapping_folds_are_all_partial_and_have_no_rank(made_up, tmp_path):
+    made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest"), seeds=(0,))
+    first, second = read_method_results(tmp_path)
+    folds = sorted(first.by_fold)
+
+    def tested(one, kept):
+        by_fold = {fold: one.by_fold[fold] for fold in kept}
+        people = {person for fold in kept for person in fold.split("+")}
+        return replace(one, by_fold=by_fold, by_subject={k: v for k, v in one.by_subject.items() if k in people})
+
+    (table,) = tables = standings([tested(first, folds[:2]), tested(second, folds[1:3])])
+    assert (table.n_folds, [row.n_folds for row in table.rows]) == (3, [2, 2])
+    assert "dcdp, forest: tested on 2 of 3 folds, and compared on their people alone." in table.notes
+    (forest,) = (row for row in table.rows if row.method == "forest")
+    assert forest.difference.n_pairs == 3
+    assert overall(tables).missing == {"dcdp": ("hapt",), "forest": ("hapt",)}
 
 
 def test_few_people_against_many_comparisons_are_told(benchmark_of):

@@ -236,6 +236,41 @@ def test_a_cell_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
     assert "RuntimeError" in log[1]["trace"]
 
 
+def test_folds_that_do_not_fit_together_do_not_stop_the_other_cells(tmp_path, monkeypatch):
+    finish = benchmark.finish_cell
+
+    def refuse(out, cell, *rest):
+        if cell.method.name == "forest":
+            raise DataError("every fold must carry the same figures", "others", "Test the folds alike.")
+        return finish(out, cell, *rest)
+
+    monkeypatch.setattr(benchmark, "finish_cell", refuse)
+    outcome = run_grid(small_grid("forest", "lightgbm", folds="1"), tmp_path)
+    assert [result["method"] for result in outcome.results] == ["lightgbm"]
+    assert "Delete '" in outcome.failures["synthetic-arena/forest/s0"]
+
+
+def test_folds_whose_configuration_is_lost_are_not_taken_for_those_of_today(tmp_path, monkeypatch):
+    grid = small_grid("forest", folds="1,3")
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "finish_cell", lambda *_: pytest.fail("finished"))
+        patch.setattr(benchmark, "run_jobs", lambda *_, **__: None)
+        run_grid(grid, tmp_path)
+    left = cells.fold_folder(tmp_path, grid.cells[0], "s01")
+    left.mkdir(parents=True)
+    (left.parents[1] / "config.toml").unlink()
+    with cells.claimed_cell(tmp_path, grid.cells[0]):
+        assert not left.exists()
+
+
+def test_a_cell_that_another_benchmark_has_just_finished_is_not_run_again(done):
+    grid, out, *_ = done
+    with pytest.raises(StorageError, match="one benchmark at a time"), cells.claimed_cell(out, grid.cells[0]):
+        pytest.fail("claimed")
+    (out / grid.cells[0].name / ".lock").unlink()
+    (out / grid.cells[0].name).rmdir()
+
+
 def test_models_and_histories_stay_when_asked_to(tmp_path):
     run_grid(small_grid("dcdp", folds="1"), tmp_path, keep=True)
     folder = tmp_path / "synthetic-arena/dcdp/s0/folds/s01"

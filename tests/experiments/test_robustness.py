@@ -190,6 +190,12 @@ def test_a_grid_tells_what_each_sensor_is_worth_to_ours_and_to_the_best_peer(tmp
     assert "hapt, arena" in (tmp_path / "robustness.html").read_text()
 
 
+def test_a_grid_of_different_folds_is_refused():
+    cells = [{**GRID["cells"][0], "folds": "1"}, {**GRID["cells"][0], "folds": "2", "seeds": [1]}]
+    with pytest.raises(ConfigError, match="all cells of a split must have the same folds"):
+        robustness_of_grid(make_grid({**GRID, "cells": cells}, "g"))
+
+
 def test_a_cell_asks_for_robustness_or_not():
     plain, asked = (make_grid({**GRID, "cells": [{**GRID["cells"][0], "robustness": wanted}]}, "g").cells[0]
                     for wanted in (False, True))  # fmt: skip

@@ -193,6 +193,12 @@ def test_a_preset_that_changed_since_is_not_gone_on_with(finished, make_config, 
     assert files(finished[0]) == before
 
 
+def test_folds_of_nobody_knows_which_run_are_not_gone_on_with(make_config, tmp_path):
+    (tmp_path / "folds" / "s01").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"a run that goes on must have said what it is: got no '.*config.toml'"):
+        train_run(request(tmp_path, resume=True), make_config())
+
+
 def test_a_folder_in_use_is_not_written_over(finished, make_config):
     before = files(finished[0])
     with pytest.raises(ConfigError, match="the run folder must be empty"):

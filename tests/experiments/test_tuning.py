@@ -14,7 +14,7 @@ import pytest
 import dcdp.experiments.search as search_module
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
-from dcdp.errors import ConfigError
+from dcdp.errors import ConfigError, DcdpError
 from dcdp.experiments.fold import FoldRequest, train_fold
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
 from dcdp.experiments.search_space import make_space
@@ -124,6 +124,21 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(
     assert trained == TRIALS + 2  # no finished trial was run again
 
 
+def test_a_trial_that_was_killed_before_the_study_heard_of_it_counts(
+    fold: FoldRequest, found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from optuna.study import Study
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            search(fold, tmp_path)
+    assert told(search(fold, tmp_path)) == told(found)
+
+
 def test_settings_that_cannot_be_trained_are_told_and_passed_over(
     fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +223,15 @@ def test_tune_refuses_a_folder_that_is_no_search(config: RunConfig, tmp_path: Pa
     with pytest.raises(ConfigError, match="a search must have a folder of its own"):
         tune(TuneRequest("synthetic", tmp_path), config, make_space(SPACE, config))
     assert [path.name for path in tmp_path.iterdir()] == ["photographs"]
+
+
+@pytest.mark.parametrize("wrong", [{"split": "holdout", "test": ("typo",)}, {"inner": 99}])
+def test_a_search_that_is_refused_leaves_its_folder_to_the_next(
+    wrong: dict[str, Any], config: RunConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(DcdpError):
+        tune(TuneRequest("synthetic", tmp_path / "out", **wrong), config, make_space(SPACE, config))
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

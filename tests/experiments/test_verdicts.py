@@ -62,6 +62,10 @@ def test_a_part_is_judged_with_a_branch_absent_too() -> None:
     assert judge(PART, whole, {0: lacking[0]}, {})["absent"] is None
 
 
+def test_variants_that_share_no_seed_are_not_judged() -> None:
+    assert judge_all([PART], {"whole": {0: made_up([0.8, 0.7])}, "lacking": {1: made_up([0.8, 0.7])}}, {}) == []
+
+
 def test_one_training_for_both_means_that_the_part_is_off() -> None:
     same = {0: made_up([0.8, 0.7])}
     found = judge(PART, same, same, {})

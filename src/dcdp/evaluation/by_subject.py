@@ -136,7 +136,7 @@ def pool_folds(folds: Mapping[str, Scores], labels: Sequence[str]) -> Scores:
     Means are over all subjects. ``by_fold`` is computed from all windows of the fold as one, which is
     how benchmarks that average over groups of subjects report it; with one subject a fold it equals
     ``by_subject``. Figures that a fold carries beside those of `score` (``by_branch``, ``absent``,
-    ``shapley``, ``subsets``, ``alignment``) are averaged, weighted by the fold's number of subjects.
+    ``shapley``, ``subsets``, ``alignment``, ``utilisation``) are averaged, weighted by the fold's number of subjects.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ class Standing:
     Attributes
     ----------
     data, split, n_folds
-        What was tested; the most folds that a method has.
+        What was tested; the folds that any method has.
     baseline
         The method that the others are compared with; None if it was not run here.
     rows
@@ -170,7 +170,7 @@ def _standing(results: list[MethodResult], baseline: str) -> Standing:
         by_method[one.method].append(one)
     rows = [_row(method, own) for method, own in by_method.items()]
     rows = _compared(rows, baseline)
-    n_folds = max(row.n_folds for row in rows)
+    n_folds = len({fold for one in results for fold in one.by_fold})
     data, split = results[0].data, results[0].split
     return Standing(
         data=data,

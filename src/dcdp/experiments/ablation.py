@@ -17,7 +17,7 @@ from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.components import COMPONENTS, list_variants
 from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.fold_job import Place
-from dcdp.experiments.grid import Block, Cell, Grid, cross, grid_file
+from dcdp.experiments.grid import Block, Cell, Grid, cross, grid_file, require_same_folds
 from dcdp.experiments.methods import OURS, Method, method_config
 from dcdp.experiments.readings import read_alignment, read_balance, read_stability
 from dcdp.experiments.step_time import step_seconds
@@ -97,7 +97,7 @@ def make_ablation(
     blocks = tuple(_checked(_overruled(block, settings), variants) for block in file.cells)
     methods = {variant: Method(variant, OURS, assignments) for variant, assignments in variants.items()}
     whole = cross(replace(file, cells=blocks, settings=replace(file.settings, set=shared)), methods, name)
-    _require_same_folds(whole.cells)
+    require_same_folds(whole)
     cells = [*whole.cells, *(_alone(cell) for cell in whole.cells if alone and cell.method.name == OURS)]
     first: dict[object, Cell] = {}
     pairs = tuple((cell, first.setdefault(_training(cell), cell)) for cell in cells)
@@ -127,16 +127,6 @@ def _checked(block: Block, variants: Mapping[str, Sequence[str]]) -> Block:
 
 def _key(assignment: str) -> str:
     return assignment.partition("=")[0].strip()
-
-
-def _require_same_folds(cells: Sequence[Cell]) -> None:
-    """Refuse cells whose people could not be paired."""
-    folds: dict[tuple[str, str], str | None] = {}
-    for cell in cells:
-        if folds.setdefault((cell.data_name, cell.split), cell.folds) != cell.folds:
-            raise ConfigError(
-                "all cells of a split must have the same folds", f"others for '{cell.name}'", "Give one list of folds."
-            )
 
 
 def ablate(

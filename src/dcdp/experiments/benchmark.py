@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dcdp.errors import DataError
 from dcdp.experiments.cells import claimed_cell, finish_cell, finished_result, fold_folder, folds_done
 from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.fold_job import FoldJob, Place, open_source, run_job
@@ -121,7 +122,11 @@ def run_grid(
 
         def close(state: _State) -> None:
             if len(state.folds) == len(state.splits):
-                result = finish_cell(out, state.cell, state.splits, state.folds, place.device, keep)
+                try:
+                    result = finish_cell(out, state.cell, state.splits, state.folds, place.device, keep)
+                except DataError as err:  # folds of two versions of the program, which tell different figures
+                    state.failure = f"{err} Delete '{out / state.cell.name}' to run the cell again."
+                    return
                 finished[state.cell.name], state.folds = result, {}
                 board.finished(state.cell, result)
 

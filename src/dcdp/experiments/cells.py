@@ -25,6 +25,7 @@ from dcdp.splits import Split
 __all__ = ["claimed_cell", "finish_cell", "finished_result", "fold_folder", "folds_done", "n_folds_done", "result_path"]
 
 _CONFIG = "config.toml"
+_FOLDS = "folds"
 _LOCK = ".lock"
 _MEANS = ("train_seconds", "train_windows_per_s", "windows_per_s", "latency_ms")
 
@@ -36,7 +37,7 @@ def result_path(out: Path, cell: Cell) -> Path:
 
 def fold_folder(out: Path, cell: Cell, fold: str) -> Path:
     """Return the folder of one fold of an unfinished cell (of a finished one where models are kept)."""
-    return out / cell.name / "folds" / fold
+    return out / cell.name / _FOLDS / fold
 
 
 def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[str, Any]]:
@@ -99,14 +100,22 @@ def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with filelock.FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False):
+                if result_path(out, cell).is_file():
+                    raise _taken(folder)  # another process has finished it since this one looked
                 if not (folder / _CONFIG).is_file():
+                    if (folder / _FOLDS).exists():  # left by a removal that was cut off: of whichever configuration
+                        shutil.rmtree(folder / _FOLDS)
                     write_text(folder / _CONFIG, to_toml(settled(cell.config)))
                 yield
         except filelock.Timeout as err:
-            raise StorageError(
-                "a cell must be run by one benchmark at a time", f"another process that runs '{folder}'",
-                "Wait until it is done, or leave the cell out with --only.",
-            ) from err  # fmt: skip
+            raise _taken(folder) from err
+
+
+def _taken(folder: Path) -> StorageError:
+    return StorageError(
+        "a cell must be run by one benchmark at a time", f"another process that runs '{folder}'",
+        "Wait until it is done and start again, or leave the cell out with --only.",
+    )  # fmt: skip
 
 
 def finish_cell(
@@ -165,7 +174,7 @@ def _robustness(folds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _cost(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the mean over folds of every cost; of a rate that is not known everywhere, None."""
+    """Return the mean over folds of every cost; of a rate, over the folds that know it, None if none does."""
     whole = {key: round(float(np.mean([fold[key] for fold in folds]))) for key in ("parameters", "bytes")}
     rates: dict[str, float | None] = {}
     for key in _MEANS:

@@ -17,7 +17,7 @@ from dcdp.batches import Batches
 from dcdp.bundle import Bundle, save_bundle
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
-from dcdp.errors import ConfigError
+from dcdp.errors import ConfigError, require_seed
 from dcdp.evaluation import (
     UNMEASURED_TEMPERATURE,
     absent_table,
@@ -82,6 +82,9 @@ class FoldRequest:
     folder: Path | None = None
     peers: tuple[str, ...] = ()
     alone: bool = False
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed)
 
     @property
     def branches(self) -> tuple[Branch, ...]:

@@ -12,13 +12,24 @@ from typing import Any
 from dcdp.config import RunConfig
 from dcdp.data import get_set, list_sets
 from dcdp.data.own import is_description, load_description
-from dcdp.errors import ConfigError, unknown_name
+from dcdp.errors import ConfigError, require_seed, unknown_name
 from dcdp.experiments.methods import OURS, Method, method_config, named_method
 from dcdp.models.peers import list_peers
 from dcdp.settings import build, load_toml
 from dcdp.splits import split_name
 
-__all__ = ["Block", "Cell", "Grid", "GridFile", "cross", "grid_file", "make_grid", "read_grid", "select_cells"]
+__all__ = [
+    "Block",
+    "Cell",
+    "Grid",
+    "GridFile",
+    "cross",
+    "grid_file",
+    "make_grid",
+    "read_grid",
+    "require_same_folds",
+    "select_cells",
+]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]*")
 _NAMED_PEOPLE = "hold_out"
@@ -199,6 +210,22 @@ def select_cells(grid: Grid, patterns: Sequence[str]) -> tuple[Cell, ...]:
     return tuple(cell for cell in grid.cells if cell.name in picked)
 
 
+def require_same_folds(grid: Grid) -> None:
+    """Refuse a grid whose cells of one data set and split test different folds: their people could not be paired.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first cell that differs.
+    """
+    folds: dict[tuple[str, str], str | None] = {}
+    for cell in grid.cells:
+        if folds.setdefault((cell.data_name, cell.split), cell.folds) != cell.folds:
+            raise ConfigError(
+                "all cells of a split must have the same folds", f"others for '{cell.name}'", "Give one list of folds."
+            )
+
+
 def _called(cell: Cell) -> tuple[str, str, str]:
     return cell.data_name, f"{cell.data_name}/{cell.method.name}", cell.name
 
@@ -207,8 +234,8 @@ def _cells(block: Block, variants: Mapping[str, Method], settings: tuple[str, ..
     split = split_name(block.split)
     if split == _NAMED_PEOPLE:
         raise ConfigError("the split of a grid must name nobody", f"'{block.split}'", "Choose arena, loso or official.")
-    if min(block.seeds, default=0) < 0:
-        raise ConfigError("seeds must not be negative", block.seeds, "Give whole numbers from 0.")
+    for seed in block.seeds:
+        require_seed(seed)
     if not block.methods:
         raise ConfigError("cells must name a method", f"none for {', '.join(block.data)}", 'Add methods = ["dcdp"].')
     names = {data: _data_name(data, split) for data in block.data}

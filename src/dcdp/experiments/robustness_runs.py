@@ -25,7 +25,7 @@ from dcdp.evaluation import (
 )
 from dcdp.experiments.benchmark import GridOutcome, run_grid
 from dcdp.experiments.fold import Report
-from dcdp.experiments.grid import Grid
+from dcdp.experiments.grid import Grid, require_same_folds
 from dcdp.experiments.robustness import Predict, score_robustness, training_spread
 from dcdp.experiments.run import open_run
 from dcdp.files import write_text
@@ -58,6 +58,7 @@ def robustness_of_grid(grid: Grid, **options: Any) -> GridOutcome:
     DcdpError
         As `run_grid`.
     """
+    require_same_folds(grid)
     asked = Grid(tuple(replace(cell, robustness=True) for cell in grid.cells), grid.out)
     outcome = run_grid(asked, **options)
     if outcome.results:

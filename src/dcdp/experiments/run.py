@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dcdp.bundle import Bundle, load_bundle
 from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
-from dcdp.errors import BundleError, ConfigError
+from dcdp.errors import BundleError, ConfigError, require_seed
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold import FoldRequest, Report, evaluate_bundle, resolve_device, run_fold
 from dcdp.experiments.peers import expand_peers, pool_peer
@@ -77,6 +77,9 @@ class RunRequest:
     force: bool = False
     device: str = "auto"
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,10 @@ def _require_usable_folder(request: RunRequest, config: RunConfig) -> None:
 
 
 def _require_same(file: Path, text: str, what: str) -> None:
+    if not file.is_file() and (file.parent / "folds").exists():  # its folds may be those of any run
+        raise ConfigError(
+            "a run that goes on must have said what it is", f"no '{file}'", "Set force to replace it, or choose --out."
+        )
     if file.is_file() and file.read_text(encoding="utf-8") != text:
         raise ConfigError(
             f"a run goes on with the {what} it began with", f"others in '{file}'",

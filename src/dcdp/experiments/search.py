@@ -126,7 +126,12 @@ def _search(study: Study, request: SearchRequest, inner: list[FoldRequest], prog
     from optuna.trial import TrialState
 
     for trial in study.get_trials(states=(TrialState.RUNNING,)):  # of a process that was killed
-        study.tell(trial.number, state=TrialState.FAIL)
+        scores = trial.user_attrs.get("by_inner", []) if "place" in trial.user_attrs else []
+        if len(scores) == len(inner):  # between its last word and ours
+            study.tell(trial.number, float(np.mean(scores)))
+        else:
+            pruned = "place" in trial.user_attrs and "error" not in trial.user_attrs
+            study.tell(trial.number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
     for place in range(len(_finished(study)), request.trials):
         if place == 0 and not study.get_trials(states=(TrialState.WAITING,)):
             study.enqueue_trial(default_point(request.space, request.fold.config))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
-from dcdp.errors import ConfigError
+from dcdp.errors import ConfigError, require_seed
 from dcdp.evaluation import compare, environment, pool_folds
 from dcdp.experiments.fold import FoldRequest, Report, resolve_device
 from dcdp.experiments.pool import run_all
@@ -23,7 +23,7 @@ from dcdp.records import Windows
 from dcdp.reports.tuning import write_tuning
 from dcdp.settings import to_dict
 from dcdp.signals.windows import cut_windows
-from dcdp.splits import Split, make_folds, select_folds
+from dcdp.splits import Split, inner_folds, make_folds, select_folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "TuneRequest", "tune"]
 
 FORMAT = 1
+_NOTE = "request.json"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class TuneRequest:
         for name in ("trials", "inner", "workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more", getattr(self, name), "Give a whole number.")
+        require_seed(self.seed)
 
 
 def tune(
@@ -110,8 +112,11 @@ def tune(
     """
     require_optuna()
     started = time.perf_counter()
-    _take_folder(request, config, space)
+    _require_usable_folder(request, config, space)
     opened = _open(request, config, progress("reading") if progress else None)
+    for split in opened.folds:
+        inner_folds(split, request.inner)  # refused before anything is written
+    write_text(request.out / _NOTE, json.dumps(_identity(request, config, space), indent=1))
     reporters = {split.fold: progress(f"fold {split.fold}") if progress else None for split in opened.folds}
     if request.workers > 1 and len(opened.folds) > 1:
         jobs = {name: (request, config, space, name) for name in reporters}
@@ -178,9 +183,9 @@ def _compare(found: Mapping[str, Mapping[str, Any]], labels: tuple[str, ...]) ->
     return {**pooled, "comparison": compared | {"interval": list(compared["interval"])}}
 
 
-def _take_folder(request: TuneRequest, config: RunConfig, space: Space) -> None:
-    """Make the folder ours, or refuse it: a search goes on only with what it began with."""
-    note, identity = request.out / "request.json", _identity(request, config, space)
+def _require_usable_folder(request: TuneRequest, config: RunConfig, space: Space) -> None:
+    """Refuse a folder that is not empty and of another search: one goes on only with what it began with."""
+    note, identity = request.out / _NOTE, _identity(request, config, space)
     if note.is_file():
         before = json.loads(note.read_text(encoding="utf-8"))
         changed = [key for key, value in identity.items() if before.get(key) != json.loads(json.dumps(value))]
@@ -191,7 +196,6 @@ def _take_folder(request: TuneRequest, config: RunConfig, space: Space) -> None:
             )  # fmt: skip
     elif request.out.is_dir() and any(request.out.iterdir()):
         raise ConfigError("a search must have a folder of its own", f"'{request.out}'", "Choose another with --out.")
-    write_text(note, json.dumps(identity, indent=1))
 
 
 def _identity(request: TuneRequest, config: RunConfig, space: Space) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def _verdicts(group: str, components: Sequence[Mapping[str, Any]]) -> Table:
     notes = {row["note"] for row in components if row["note"] and row["group"] == group}
     told = (
         "A part earns its place where the whole interval lies above 0, harms where it lies below, else it is a tie. "
-        "Off: the full method does not have it. Step: by how much the part makes a step of training longer. "
+        "Off: the full method does not have it, or it cannot act on this set. "
+        "Step: by how much the part makes a step of training longer. "
         "A branch absent: the difference again, of the macro-F1 with one branch absent at test, mean over branches. "
     )
     return Table(_GROUPS[group], columns, rows, told + " ".join(f"{note.capitalize()}." for note in sorted(notes)))

@@ -91,7 +91,7 @@ def draw_costs(
     Parameters
     ----------
     costs
-        (Data set, split, method) -> cost by name, see `dcdp.evaluation.Cell`.
+        (Data set, split, method) -> cost by name, see `dcdp.evaluation.MethodResult`.
     """
     spent = [[costs.get((table.data, table.split, row.method), {}) for row in table.rows] for table in tables]
     shown = [key for key in COSTS if any(sum(key in cost for cost in own) >= 2 for own in spent)]
