@@ -139,6 +139,25 @@ def test_a_trial_that_was_killed_before_the_study_heard_of_it_counts(
     assert told(search(fold, tmp_path)) == told(found)
 
 
+def test_the_same_settings_are_trained_once(
+    fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def train(one: FoldRequest, **_: Any) -> Any:
+        asked.append(one.config.objective.contrast)
+        return None, SimpleNamespace(validation={"macro_f1": 0.5 + one.config.objective.contrast}, epochs=1)
+
+    monkeypatch.setattr(search_module, "train_fold", train)
+    space = make_space({"objective.contrast": [0.0, 0.1]}, fold.config)
+    found = search_fold(SearchRequest(replace(fold, folder=tmp_path), space, 6, 1))
+    assert sorted(asked) == [0.0, 0.1]
+    assert [trial["validation"] for trial in found["trials"]] == [
+        0.5 + float(trial["settings"][0].partition("=")[2]) for trial in found["trials"]
+    ]
+    assert found["best"]["trial"] == 0
+
+
 def test_settings_that_cannot_be_trained_are_told_and_passed_over(
     fold: FoldRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,10 @@ def _try(
             share = (place + (len(scores) + done / total) / len(inner)) / request.trials
             progress(round(1000 * share), 1000, f"trial {place + 1}/{request.trials}, {text}")
 
+    twin = next((one for one in _finished(study) if one.user_attrs["settings"] == list(settings)), None)
+    if twin is not None:
+        _repeat(study, trial, place, twin)
+        return
     try:
         config = _apply(request.fold.config, settings)
         training = replace(config.training, refit=False, early_stopping=True)  # without validation there is no score
@@ -179,6 +183,16 @@ def _try(
     trial.set_user_attr("by_inner", scores)
     trial.set_user_attr("place", place)  # last: only a trial that has one is finished
     study.tell(trial, float(np.mean(scores)) if state == TrialState.COMPLETE else None, state=state)
+
+
+def _repeat(study: Study, trial: Trial, place: int, twin: FrozenTrial) -> None:
+    """End a trial as an earlier one with the same settings, which is the same training, did."""
+    from optuna.trial import TrialState
+
+    for name in twin.user_attrs.keys() - {"place"}:
+        trial.set_user_attr(name, twin.user_attrs[name])
+    trial.set_user_attr("place", place)  # last, as above
+    study.tell(trial, twin.value if twin.state == TrialState.COMPLETE else None, state=twin.state)
 
 
 def _pruner(trial: Trial) -> Watch:
