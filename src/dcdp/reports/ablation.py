@@ -61,10 +61,11 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
     components = one["components"]
     seeds = sorted({seed for row in components for seed in row["seeds"]})
     people = max((row["n_people"] for row in components), default=0)
+    several = len(seeds) > 1
     caption = (
-        f"Difference of macro-F1 with the part minus without it, on {people} people never seen, up to {len(seeds)} "
-        "seeds averaged by person. The line is the bootstrap 95 % interval of the mean over people; small dots are "
-        "seeds."
+        f"Difference of macro-F1 with the part minus without it, on {people} people never seen"
+        f"{f', up to {len(seeds)} seeds averaged by person' if several else ''}. The line is the bootstrap 95 % "
+        f"interval of the mean over people{'; small dots are seeds' if several else ''}."
     )
     judged: list[Table | Figure] = []
     if any(row["interval"] for row in components):
