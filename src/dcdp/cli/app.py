@@ -41,7 +41,7 @@ INTERRUPTED = 130
 
 # GNU OpenMP, which torch computes with on Linux, reads these once, when it is loaded. By default a thread that waits
 # for another turns round and round instead of sleeping: beside other busy processes, which then lack that core,
-# training on two cores takes four times as long.
+# training on two cores takes several times as long.
 _SPINS = "GOMP_SPINCOUNT"
 _WAIT_POLICY = "OMP_WAIT_POLICY"
 
