@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcdp.data.own import load_description, read_own
@@ -207,6 +207,9 @@ def test_patterns_say_what_paths_mean(paths: list[str], pattern: str, n_unsure: 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.from_regex(r"[a-z0-9_.\- ]{1,6}(/[a-z0-9_.\- ]{1,8}){0,2}\.csv", fullmatch=True), min_size=1,
                 max_size=5, unique=True))  # fmt: skip
+@example(["0/0/0_.csv", "0/0/_.csv"])
+@example(["subject_.csv"])
+@example(["a/x.csv", "a/.csv"])
 def test_a_guessed_pattern_fits_the_paths_it_was_made_of(paths: list[str]) -> None:
     found = guess_pattern(paths)
     fits = [match_path(found.pattern, path) for path in paths]

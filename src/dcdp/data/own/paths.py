@@ -57,6 +57,8 @@ def guess_pattern(paths: Sequence[str]) -> GuessedPattern:
         if place % 2 == 0
     }
     names, unsure = _named(words)
+    if any("" in words[place].texts for place in names):  # "0_.csv" beside "_.csv": a field is never empty
+        return _by_levels(paths)
     parts = [f"{{{names[place]}}}" if place in names else _literal(column[0]) for place, column in enumerate(columns)]
     pattern = "".join(parts)
     fields = {name: words[place].texts for place, name in names.items()}
@@ -96,7 +98,7 @@ def _by_levels(paths: Sequence[str]) -> GuessedPattern:
     """Take whole names of folders and files where the words do not line up."""
     levels = [path.split("/") for path in paths]
     suffix = PurePosixPath(paths[0]).suffix
-    suffix = suffix if all(path.endswith(suffix) for path in paths) else ""
+    suffix = suffix if all(PurePosixPath(path).suffix == suffix for path in paths) else ""
     if len({len(parts) for parts in levels}) > 1:
         return GuessedPattern(f"**/{{subject}}{suffix}", {"subject": tuple(PurePosixPath(path).stem for path in paths)},
                               ("whose recordings are these? The paths are not alike",))  # fmt: skip
