@@ -73,9 +73,17 @@ def test_cnn_har_leaves_one_moment_of_the_papers_window():
     assert CnnHar(113, 60, 18).convolutions(torch.zeros(1, 1, 60, 113)).shape[2] > 1
 
 
-def test_cnn_har_normalises_across_maps_as_torch_does():
-    x = torch.randn(3, 7, 5, 2, generator=torch.Generator().manual_seed(0)) * 30
-    torch.testing.assert_close(_AcrossMaps()(x), nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(x))
+@pytest.mark.parametrize("n_maps", [1, 2, 7, 50])
+def test_cnn_har_normalises_across_maps_as_torch_does(n_maps):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, n_maps, 5, 2, generator=generator, dtype=torch.float64) * 30
+    upstream = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    y, expected = _AcrossMaps()(ours), nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(theirs)
+    y.backward(upstream)
+    expected.backward(upstream)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_cnn_har_takes_the_strongest_moment_wherever_it_is():
