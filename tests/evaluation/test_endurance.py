@@ -6,6 +6,7 @@ import pytest
 from dcdp.errors import DataError
 from dcdp.evaluation import (
     absence_verdicts,
+    bootstrap_interval,
     endurance_of,
     macro_f1_by_subject,
     pool_robustness,
@@ -98,7 +99,7 @@ def test_ours_is_held_against_the_peer_that_is_best_with_all_sensors():
     )  # fmt: skip
     assert (verdict.loss, verdict.peer_loss) == pytest.approx((0.04, 0.15))
     assert verdict.ratio == pytest.approx(0.04 / 0.15)
-    assert verdict.interval == pytest.approx((0.04 - 0.10, 0.04 - 0.05))
+    assert verdict.interval == pytest.approx(bootstrap_interval([0.04 - 0.10, 0.04 - 0.05]))
     assert verdict.met
     assert verdict.steadiest_loss == 0
 
@@ -118,3 +119,21 @@ def test_without_ours_or_without_others_there_is_no_verdict():
     alone = endurance_of([result("dcdp", {"a": 0.9}, {"a": 0.8})])
     assert absence_verdicts(alone) == []
     assert absence_verdicts(alone, "forest") == []
+
+
+def test_methods_are_held_against_each_other_on_common_ground():
+    """A method tested on more people, or under other severities, would be given another mean of what it lost."""
+    ours, peer = result("dcdp", {"a": 0.9, "b": 0.5}, {"a": 0.8, "b": 0.1}), result("forest", {"a": 0.8}, {"a": 0.6})
+    for one, levels in ((ours, ("0.1", "0.5")), (peer, ("0.5", "1"))):
+        one["robustness"]["noise"] = {
+            level: {"macro_f1": {"by_subject": one["test"]["macro_f1"]["by_subject"]}} for level in levels
+        }
+    first, second = endurance_of([ours, peer])
+    assert first.clean == {"a": 0.9}
+    assert first.loss("absent_modality", "gyr") == pytest.approx(0.1)
+    assert first.points["noise"].keys() == second.points["noise"].keys() == {"0.5"}
+
+
+def test_methods_without_a_common_person_are_refused():
+    with pytest.raises(DataError, match="must be tested on the same people to be compared"):
+        endurance_of([result("dcdp", {"a": 0.9}, {"a": 0.8}), result("forest", {"b": 0.8}, {"b": 0.6})])

@@ -86,10 +86,10 @@ def test_one_person_tells_nothing() -> None:
 
 def test_p_is_corrected_over_all_parts_that_were_tested() -> None:
     better = {0: made_up([0.8 + 0.01 * k for k in range(1, 9)])}
-    variants = {"whole": better, "lacking": {0: made_up([0.8] * 8)}, "other": better}
+    variants = {"whole": better, "lacking": {0: made_up([0.8] * 8)}, "other": better, "third": {0: made_up([0.7] * 8)}}
     parts = [
         PART,
-        Component("second", "", "left out", "whole", "lacking"),
+        Component("second", "", "left out", "whole", "third"),
         Component("off", "", "left out", "whole", "other"),
         Component("unknown", "", "left out", "whole", "never_run"),
     ]
@@ -97,6 +97,19 @@ def test_p_is_corrected_over_all_parts_that_were_tested() -> None:
     assert [one["component"] for one in told] == ["brake", "second", "off"]
     assert told[0]["p_value"] == pytest.approx(2 / 2**8)
     assert [one["p_holm"] for one in told] == [pytest.approx(4 / 2**8), pytest.approx(4 / 2**8), None]
+
+
+def test_a_part_told_twice_is_tested_once() -> None:
+    variants = {"whole": {0: made_up([0.8 + 0.01 * k for k in range(1, 9)])}, "lacking": {0: made_up([0.8] * 8)}}
+    told = judge_all([PART, Component("brake", "", "left out", "whole", "lacking")], variants, {})
+    assert [one["p_holm"] for one in told] == [pytest.approx(2 / 2**8)] * 2
+
+
+def test_a_verdict_that_correction_denies_is_called_a_hint() -> None:
+    people = {"whole": {0: made_up([0.85, 0.84, 0.83, 0.82, 0.81])}, "lacking": {0: made_up([0.8] * 5)}}
+    (found,) = judge_all([PART], people, {})
+    assert (found["verdict"], found["p_holm"]) == (EARNS, pytest.approx(0.0625))
+    assert found["sentence"] == "a hint, no proof: earns its place; few people"
 
 
 def test_alignment_is_read_stage_by_stage_as_means_over_seeds() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from dcdp.errors import DataError
 from dcdp.evaluation.robustness import CLEAN
 from dcdp.evaluation.statistics import bootstrap_interval
 
@@ -101,13 +102,20 @@ def endurance_of(results: Iterable[Mapping[str, Any]]) -> list[Endurance]:
     Parameters
     ----------
     results
-        In the layout of ``result.json`` or ``robustness.json``. Seeds of one method are averaged over what they share.
+        In the layout of ``result.json`` or ``robustness.json``. Seeds of one method are averaged over what they share;
+        methods on one data set and split are cut down to the people and the severities that all of them met.
+
+    Raises
+    ------
+    DataError
+        If the methods of one data set and split share no test subject.
     """
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for result in results:
         if result.get("robustness"):
             groups.setdefault((result["data"], result["split"]["name"], result["method"]), []).append(result)
-    return [_endurance(key, group) for key, group in groups.items()]
+    found = [_endurance(key, group) for key, group in groups.items()]
+    return [_on_common_ground(one, [other for other in found if _place(other) == _place(one)]) for one in found]
 
 
 def absence_verdicts(methods: Iterable[Endurance], own: str = "dcdp") -> list[AbsenceVerdict]:
@@ -170,6 +178,30 @@ def _endurance(key: tuple[str, str, str], group: list[Mapping[str, Any]]) -> End
     }
     clean = _over_seeds([_clean(r) for r in group])
     return Endurance(*key, tuple(sorted({r["seed"] for r in group})), clean, points, sizes)
+
+
+def _place(one: Endurance) -> tuple[str, str]:
+    return one.data, one.split
+
+
+def _on_common_ground(one: Endurance, methods: list[Endurance]) -> Endurance:
+    """Return the people and severities that all methods of a data set and split met; corruptions may be some's alone."""
+    people = [name for name in one.clean if all(name in other.clean for other in methods)]
+    if not people:
+        raise DataError(
+            "methods must be tested on the same people to be compared", f"{one.method} and others on {one.data} share none",
+            "Compare results of the same folds.",
+        )  # fmt: skip
+    points = {
+        kind: {
+            level: {name: left[name] for name in people if name in left}
+            for level, left in levels.items()
+            if all(level in other.points[kind] for other in methods if kind in other.points)
+        }
+        for kind, levels in one.points.items()
+    }
+    kept = {kind: levels for kind, levels in points.items() if levels}
+    return replace(one, clean={name: one.clean[name] for name in people}, points=kept)
 
 
 def _clean(result: Mapping[str, Any]) -> BySubject:

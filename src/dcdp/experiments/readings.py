@@ -92,7 +92,7 @@ def read_stability(with_momentum: Results, without: Results) -> dict[str, Any]:
         "step_variance": _both([list(own.values()) for own in variances]),
         "steadier": None,
         "interval": None,
-        "note": "" if len(seeds) >= _FEWEST_SEEDS else f"{len(seeds)} seeds; a claim needs {_FEWEST_SEEDS}",
+        "note": "" if len(seeds) >= _FEWEST_SEEDS else f"{_counted(len(seeds))}; a claim needs {_FEWEST_SEEDS}",
     }
     pairs = [key for key, value in variances[0].items() if value and variances[1].get(key)]
     if len(pairs) > 1:  # as shares: the loss of one fold is not that of another
@@ -116,6 +116,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _spread(shares: Iterable[float | None]) -> float | None:
     known = [share for share in shares if share is not None]
     return float(np.std(known)) if known else None
+
+
+def _counted(n_seeds: int) -> str:
+    return f"{n_seeds} seed{'s' if n_seeds != 1 else ''}"
 
 
 def _seed_spread(results: Results, seeds: Sequence[int]) -> float | None:

@@ -15,7 +15,7 @@ from dcdp.splits import make_folds
 
 __all__ = ["step_seconds"]
 
-_ROUNDS = 3
+_ROUNDS = 5
 _STEPS = 8
 
 
