@@ -90,6 +90,17 @@ def with_change(result, path, value):
         ("test.macro_f1.mean", "0.9", r"'test.macro_f1.mean' must be int or float: got str '0.9'"),
         ("test.macro_f1.mean", 0.99, "'test.macro_f1.mean' must be the mean over subjects"),
         ("test.macro_f1.by_subject", {}, "must name test subjects of the split"),
+        ("test.accuracy.by_subject.s1", 85.3, "'test.accuracy.by_subject' must hold shares from 0 to 1: got 85.3"),
+        ("test.macro_f1.by_fold", {}, "'test.macro_f1.by_fold' must hold shares from 0 to 1: got none"),
+        ("peers.forest.macro_f1.by_subject.s1", -0.1, "'peers.forest.macro_f1.by_subject' must hold shares"),
+        ("test.confusion", [[-1, 2], [1, 2]], "must not be negative: got .* least count -1"),
+        ("labels", ["sit", "sit"], "labels must differ"),
+        ("cost", {"parameters": 10**400, "bytes": 1, "train_seconds": 1, "train_windows_per_s": 1,
+                  "windows_per_s": 1, "latency_ms": 1}, "must be finite: got 1000.* at 'cost.parameters'"),
+        ("robustness", {"noise": {"0.1": 3}}, "'robustness.noise.0.1' must be dict: got int"),
+        ("robustness", {"noise": []}, "'robustness.noise' must be dict"),
+        ("training.s1.windows_per_s", "fast", "'training.s1.windows_per_s' must be int or float or NoneType"),
+        ("leak_audit.folds.s1.n_windows", [1], "'leak_audit.folds.s1.n_windows' must be dict"),
         ("test.macro_f1.by_subject.s3", 0.5, "must name test subjects of the split"),
         ("test.accuracy.std", float("nan"), "must be finite: got nan at 'test.accuracy.std'"),
         ("config.rate", float("inf"), "must be finite: got inf at 'config.rate'"),
@@ -125,11 +136,21 @@ def test_file_that_is_no_result_is_refused(tmp_path, parts):
     path.write_text("{")
     with pytest.raises(FormatError, match="a result must be JSON"):
         read_result(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(FormatError, match="a result must be JSON"):
+        read_result(path)
     path.write_text("[]")
     with pytest.raises(FormatError, match="must have format 1: got list"):
         read_result(path)
     path.write_text(json.dumps(assemble_result(parts) | {"format": 2}))
     with pytest.raises(FormatError, match="must have format 1: got 2"):
+        read_result(path)
+
+
+def test_a_wrong_result_among_many_is_named(tmp_path, parts):
+    path = tmp_path / "s0.json"
+    path.write_text(json.dumps(with_change(assemble_result(parts), "data", None)))
+    with pytest.raises(FormatError, match=r"a result must have 'data': got .* in '.*s0\.json'"):
         read_result(path)
 
 

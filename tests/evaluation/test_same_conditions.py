@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
 from dcdp.errors import DataError, FormatError, MissingError, SplitError
-from dcdp.evaluation import check_comparable, check_one_split, find_results, read_method_results, unique_results
+from dcdp.evaluation import (
+    check_comparable,
+    check_one_split,
+    find_results,
+    read_method_results,
+    unique_results,
+    with_absent,
+)
 
 
 @pytest.fixture
@@ -151,3 +159,14 @@ def test_a_result_given_twice_counts_once_and_two_that_differ_are_refused(made_u
     other["test"]["macro_f1"]["mean"] -= 0.1
     with pytest.raises(DataError, match=r"two of dcdp, seed 0, on hapt: '.*a/.*' and '.*c/.*'"):
         unique_results(once + read_method_results(made_up.write_cell(tmp_path / "c", other)))
+
+
+def test_a_mean_over_absent_branches_is_over_the_same_ones(two_results):
+    def tell(*branches):
+        return {name: {"macro_f1": 0.5, "loss": 0.1, "by_subject": {"s01": 0.5}} for name in branches}
+
+    one, other = two_results(set_at("test", "absent", value=tell("acc")))
+    one = replace(one, test={**one.test, "absent": tell("acc", "gyr")})
+    assert [each.by_subject for each in with_absent([one, other], "acc")] == [{"s01": 0.5}] * 2
+    with pytest.raises(DataError, match=r"over the same ones for all methods: got \['acc'\] in '.*two.*'"):
+        with_absent([one, other])

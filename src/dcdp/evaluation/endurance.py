@@ -185,12 +185,12 @@ def _place(one: Endurance) -> tuple[str, str]:
 
 
 def _on_common_ground(one: Endurance, methods: list[Endurance]) -> Endurance:
-    """Return the people and severities that all methods of a data set and split met; corruptions may be some's alone."""
+    """Keep the people and severities that all methods of a data set and split met; not all meet every corruption."""
     people = [name for name in one.clean if all(name in other.clean for other in methods)]
     if not people:
         raise DataError(
-            "methods must be tested on the same people to be compared", f"{one.method} and others on {one.data} share none",
-            "Compare results of the same folds.",
+            "methods must be tested on the same people to be compared",
+            f"{one.method} and others on {one.data}, which share none", "Compare results of the same folds.",
         )  # fmt: skip
     points = {
         kind: {

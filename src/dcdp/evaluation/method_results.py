@@ -129,9 +129,23 @@ def with_absent(results: Iterable[MethodResult], branch: str = "") -> list[Metho
     Raises
     ------
     DataError
-        If a result does not tell by person what is left without the branch.
+        If a result does not tell by person what is left without the branch, or tells of other branches than another.
     """
+    results = list(results)
+    first: dict[str, MethodResult] = {}
+    for one in results:
+        other = first.setdefault(one.data, one)
+        if not branch and _absent_branches(one) != _absent_branches(other):
+            raise DataError(
+                "a mean over absent branches must be over the same ones for all methods",
+                f"{_absent_branches(one)} in '{one.path}', {_absent_branches(other)} in '{other.path}'",
+                "Name one branch that all of them have.",
+            )  # fmt: skip
     return [replace(one, by_subject=_left_without(one, branch), by_fold=dict.fromkeys(one.by_fold)) for one in results]
+
+
+def _absent_branches(one: MethodResult) -> list[str]:
+    return sorted(one.test.get("absent") or ())
 
 
 def _left_without(one: MethodResult, branch: str) -> dict[str, float]:

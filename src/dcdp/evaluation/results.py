@@ -74,7 +74,7 @@ def read_result(path: Path) -> dict[str, Any]:
         raise MissingError("a run must have a result.json", f"no file '{path}'", "Give the folder of a finished run.")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise FormatError("a result must be JSON", f"'{path}' ({err})", "Run the evaluation again.") from err
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         found = result.get("format") if isinstance(result, dict) else type(result).__name__
@@ -83,7 +83,10 @@ def read_result(path: Path) -> dict[str, Any]:
             f"{found} in '{path}'",
             "Read it with the version of dcdp that wrote it, or run again.",
         )
-    check_result(result)
+    try:
+        check_result(result)
+    except FormatError as err:
+        raise FormatError(err.rule, f"{err.got} in '{path}'", err.remedy) from None
     return result
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from dcdp.errors import FormatError
@@ -13,7 +13,10 @@ __all__ = ["check_result"]
 _NUMBER = (int, float)
 _NUMBER_OR_NONE = (int, float, type(None))
 _FIGURE = {"mean": _NUMBER, "std": _NUMBER, "by_subject": {"*": _NUMBER}, "by_fold": {"*": _NUMBER}}
+_POINT = {"macro_f1": {"mean": _NUMBER, "by_subject": {"*": _NUMBER}}, "size?": {"*": _NUMBER}}
+_SHARES = ("macro_f1", "accuracy", "weighted_f1", "balanced_accuracy", "calibration_error")
 _OPTIONAL = "?"
+_TOO_LARGE = 2.0**63
 
 # A dictionary is a dictionary with these keys ("name?": may be missing; "*": every other key), a list with
 # one item is a list of such items, a type (or several) is itself. Other keys are free.
@@ -28,7 +31,7 @@ _SCHEMA: dict[str, Any] = {
             {"fold": str, "train": [str], "validation": [str], "test": [str], "sessions?": {"*": [[str]]}},
         ],
     },
-    "leak_audit": {"passed": bool, "folds": {"*": dict}},
+    "leak_audit": {"passed": bool, "folds": {"*": {"n_windows?": {"*": int}}}},
     "config": dict,
     "versions": {"dcdp": str, "python": str},
     "machine": {"cores": int, "processor": str, "device": str},
@@ -55,7 +58,9 @@ _SCHEMA: dict[str, Any] = {
     },
     # empty where nothing is trained in steps: a forest has no epochs, nor figures of validation people
     "validation": {"*": {"macro_f1?": _NUMBER}},
-    "training": {"*": {"epochs?": int, "best_epoch?": int, "steps?": int}},
+    "training": {
+        "*": {"epochs?": int, "best_epoch?": int, "steps?": int, "parameters?": int, "windows_per_s?": _NUMBER_OR_NONE}
+    },
     "cost?": {
         "parameters": int,
         "bytes": int,
@@ -64,7 +69,7 @@ _SCHEMA: dict[str, Any] = {
         "windows_per_s": _NUMBER,
         "latency_ms": _NUMBER,
     },
-    "robustness?": dict,
+    "robustness?": {"*": {"*": _POINT}},
     "peers?": {
         "*": {
             "macro_f1": _FIGURE,
@@ -88,6 +93,9 @@ def check_result(result: Mapping[str, Any]) -> None:
     _check(result, _SCHEMA, "")
     _check_finite(result)
     _check_agreement(result)
+    _check_shares(result["test"], "test")
+    for name, figures in result.get("peers", {}).items():
+        _check_shares(figures, f"peers.{name}")
 
 
 def _check(value: Any, schema: Any, where: str) -> None:
@@ -132,12 +140,24 @@ def _require_kind(value: Any, kinds: Any, where: str) -> None:
 
 def _check_finite(result: Mapping[str, Any]) -> None:
     for where, value in _leaves(result, ""):
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, (int, float)) and not abs(value) < _TOO_LARGE:  # so that NaN is refused as well
             raise FormatError(
                 "every number of a result must be finite",
-                f"{value} at '{where}'",
+                f"{str(value)[:40]} at '{where}'",
                 "Write null for what could not be measured.",
             )
+
+
+def _check_shares(figures: Mapping[str, Any], where: str) -> None:
+    """Check that scores are shares of 1: one in per cent would be ahead of everything."""
+    for name, table in product(_SHARES, ("by_subject", "by_fold")):
+        scores = figures[name][table] if name in figures else {"": 0.0}  # of peers macro-F1 alone is known
+        wrong = [score for score in scores.values() if not 0 <= score <= 1]
+        if wrong or not scores:
+            raise FormatError(
+                f"'{where}.{name}.{table}' must hold shares from 0 to 1", wrong[0] if wrong else "none",
+                "Give shares, not per cent, or run the evaluation again.",
+            )  # fmt: skip
 
 
 def _check_agreement(result: Mapping[str, Any]) -> None:
@@ -148,6 +168,13 @@ def _check_agreement(result: Mapping[str, Any]) -> None:
             f"'test.confusion' must be {len(labels)} x {len(labels)}",
             f"rows of {shape}",
             "Score with the labels of the result.",
+        )
+    least = min((count for row in test["confusion"] for count in row), default=0)
+    if len(set(labels)) < len(labels) or least < 0:
+        raise FormatError(
+            "labels must differ, and counts of 'test.confusion' must not be negative",
+            f"labels {labels}, least count {least}",
+            "Run the evaluation again.",
         )
     expected = {subject for fold in result["split"]["folds"] for subject in fold["test"]}
     scored = set(test["macro_f1"]["by_subject"])

@@ -115,10 +115,10 @@ def bootstrap_interval(values: ArrayLike, *, seed: int = 0, n_resamples: int = 1
 
     Notes
     -----
-    The percentile interval acts as if the spread of N values were known exactly: of 8 people 11 % of such intervals miss
-    the mean, of 4 people 20 %. Hesterberg takes percentiles further out; we stretch the interval about the mean by the same
-    factor, ``sqrt(N / (N - 1)) t / z``, because of few values the outer percentiles are those values themselves. Then 5
-    to 6 % miss from 4 people on where values are normal; of very skewed values (exponential) 10 % with 8 people.
+    The percentile interval acts as if the spread of N values were known exactly: of 8 people 11 % of such intervals
+    miss the mean, of 4 people 20 %. Hesterberg takes percentiles further out; of few values these are the values
+    themselves, so the interval is stretched about the mean by the same factor, ``sqrt(N / (N - 1)) t / z``. Then 5 to
+    6 % miss from 4 people on where values are normal; of very skewed values (exponential) 10 % with 8 people.
 
     Examples
     --------
