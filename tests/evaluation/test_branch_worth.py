@@ -52,10 +52,17 @@ def test_values_sum_to_the_worth_of_all(n_branches, seed, empty):
 
 
 def test_sampled_values_are_near_the_exact_ones():
-    game = random_game(6, seed=0)
-    sampled = shapley_values(game.__getitem__, 6, n_permutations=500, seed=1)
-    np.testing.assert_allclose(sampled, slow_shapley(game, 6, 0.0), atol=0.03)
-    np.testing.assert_array_equal(sampled, shapley_values(game.__getitem__, 6, n_permutations=500, seed=1))
+    game = random_game(8, seed=0)
+    sampled = shapley_values(game.__getitem__, 8, n_permutations=500, seed=1)
+    np.testing.assert_allclose(sampled, slow_shapley(game, 8, 0.0), atol=0.03)
+    np.testing.assert_array_equal(sampled, shapley_values(game.__getitem__, 8, n_permutations=500, seed=1))
+
+
+def test_six_and_seven_branches_are_exact():
+    for n_branches in (6, 7):
+        game = random_game(n_branches, seed=3)
+        exact = slow_shapley(game, n_branches, 0.0)
+        np.testing.assert_allclose(shapley_values(game.__getitem__, n_branches), exact, atol=1e-12)
 
 
 def test_each_subset_is_asked_for_once():

@@ -16,7 +16,7 @@ __all__ = ["Subset", "head_losses", "non_empty_subsets", "shapley_shares", "shap
 Subset = tuple[bool, ...]
 """(M,) mask in branch order, True for the branches that take part."""
 
-MAX_EXACT = 5
+MAX_EXACT = 7  # 128 sampled orders of so many branches visit nearly all subsets anyway
 
 
 def head_losses(
@@ -77,11 +77,11 @@ def shapley_values(
     value
         Score (higher is better) of a non-empty subset. Called once for each subset that is needed.
     n_branches
-        M, >= 1. Up to 5 branches all ``2**M - 1`` subsets are visited; above, sampled orders.
+        M, >= 1. Up to 7 branches all ``2**M - 1`` subsets are visited; above, sampled orders.
     empty
         Value of having no branch at all.
     n_permutations
-        Orders drawn where M > 5; each is used forwards and backwards.
+        Orders drawn where M > 7; each is used forwards and backwards.
     seed
         Of those draws.
 
