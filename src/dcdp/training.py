@@ -56,7 +56,8 @@ class TrainingConfig:
     average
         Decay of the running mean of the weights, which is what gets validated and kept; 0 keeps the last weights.
     accumulate
-        Micro-batches a batch is split into, for batches beyond memory; the result is that of the whole batch.
+        Micro-batches a batch is split into, for batches beyond memory; the result is that of the whole batch, but for
+        peers with batch normalisation (TinyHAR, TinierHAR, DynamicWHAR), whose statistics are those of a micro-batch.
     precision
         ``float32`` or ``bfloat16`` (autocast).
     compile

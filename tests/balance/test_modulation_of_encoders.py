@@ -307,6 +307,38 @@ def test_branch_absent_in_the_batch_keeps_its_confidence_and_is_not_scaled():
     assert third["coefficient"] == pytest.approx(first["coefficient"])
 
 
+def test_on_the_own_loss_an_absent_branch_keeps_its_coefficient_for_the_next_batch():
+    net = network(3)
+    modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig(smoothing=0.5, acts_on="own"))
+    present = torch.ones(4, 3, dtype=torch.bool)
+    first = observed(modulator, 3.0, present)
+    assert first["coefficient"]["a"] < 1
+    present[:, 0] = False
+    assert observed(modulator, 9.0, present)["coefficient"] == first["coefficient"]
+    assert modulator.forward_options()["own_scale"].tolist() == list(first["coefficient"].values())
+
+
+def test_on_the_own_loss_a_branch_never_seen_is_not_scaled():
+    net = network(3)
+    modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig(acts_on="own"))
+    last = observed(modulator, 3.0, torch.tensor([[True, True, False]] * 4))
+    assert last["coefficient"]["a"] < 1
+    assert last["coefficient"]["c"] == 1
+
+
+@pytest.mark.parametrize(("kind", "acts_on"), [(SGD, "gradient"), (SGD, "update"), (AdamW, "update"), (AdamW, "own")])
+def test_coefficients_from_elsewhere_are_those_that_are_logged(kind, acts_on):
+    net = network(2)
+    modulator = Modulator(net, optimizer_of(net, kind), ModulationConfig(acts_on=acts_on))
+    last = observed(modulator, 3.0, torch.ones(4, 2, dtype=torch.bool))
+    for given in ([0.5, 0.25], torch.tensor([0.75, 1.0], dtype=torch.float64)):
+        modulator.apply(given)
+        assert list(modulator.last()["coefficient"].values()) == list(map(float, given))
+    assert {key: value for key, value in modulator.last().items() if key != "coefficient"} == {
+        key: value for key, value in last.items() if key != "coefficient"
+    }
+
+
 def test_branch_never_seen_is_nobodys_rival():
     net = network(2)
     modulator = Modulator(net, optimizer_of(net, AdamW), ModulationConfig())

@@ -29,8 +29,11 @@ Every formula here is ours: the paper's equations are not known to us. What we d
   which no optimiser divides out. It is the one that mends competition on the synthetic body (docs/findings.md).
 - Weight decay: torch's SGD adds it to the gradient after modulation, so under ``gradient`` it is not scaled;
   under ``update`` it is scaled with the rest of the step.
+- Clipping (``training.clip_norm``, over the whole network) comes after modulation. Only below the clip is half a
+  coefficient on the gradient half a step, and only there do heads and fusion get the plain gradient.
 - A branch that no window of the batch has keeps its confidence, which the others are still compared with, and gets
-  ``kappa = 1``. A branch that was never seen is compared with nobody.
+  ``kappa = 1``; on the own loss it keeps its coefficient, which is for the next batch. A branch that was never seen is
+  compared with nobody.
 - A step without a new observation keeps the coefficients of the last one. So the confidence may also be observed on a
   batch of validation subjects every few steps: on training windows a network that memorises looks confident.
 """
@@ -107,25 +110,31 @@ class Modulator(BalanceRule):
         """Return the coefficients (M,) of the last step as ``own_scale``, where they act on the own loss."""
         return {"own_scale": self._table[2]} if self.acts_on == "own" and self._config.alpha else {}
 
+    def losses(
+        self, terms: Mapping[str, Tensor], outputs: BranchOutputs, label: Tensor, present: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the plain sum, of heads that learn."""
+        if self._config.alpha:
+            self._require_learning_heads("alpha above 0", terms["branch"], present)
+        return super().losses(terms, outputs, label, present)
+
     def modulate(self, base_lr: float | None = None) -> None:
         """Measure what was observed, then scale every encoder; call after backward and before clipping."""
         super().modulate(base_lr)
         if self._observed:
             self._measure()
-        self.apply(self._numbers()[2] if self.acts_on == "update" else self._table[2])
+        self._scale()
+        self._replace_gradients()
 
     def apply(self, coefficient: Tensor | Sequence[float]) -> None:
         """Scale every encoder by these coefficients (M,), whatever rule they come from; then momentum.
 
         ``g_m <- kappa_m g_m`` or ``lr_m = kappa_m lr``, or from the next step on ``g_m^joint + kappa_m g_m^own``;
-        nothing but the encoders is touched.
+        nothing but the encoders is touched. They are what `last` gives.
         """
-        if self.acts_on == "own":
-            self._table[2] = torch.as_tensor(coefficient)
-        else:
-            self.scaler.scale(coefficient)
-        if self._momentum is not None:
-            self._momentum.replace()
+        self._write(*self._table[:-1], torch.as_tensor(coefficient).to(self._table))
+        self.scaler.scale(coefficient)
+        self._replace_gradients()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that a resumed run needs, as tensors by name. Call it between steps."""
@@ -155,10 +164,16 @@ class Modulator(BalanceRule):
         confidence = self._confidence.mean
         rho = discrepancy(confidence, self._confidence.known)
         self._smooth_coefficient.update(branch_coefficients(rho, self._config.alpha, self._config.beta), seen)
-        kappa = self._smooth_coefficient.mean.where(seen, 1.0)
+        # What is absent now has no own loss to scale now, but it may have one in the next batch.
+        acting = self._smooth_coefficient.known if self.acts_on == "own" else seen
+        kappa = self._smooth_coefficient.mean.where(acting, 1.0)
         self._write(confidence, rho, kappa)
         self._sums.zero_()
         self._observed = False
+
+    def _replace_gradients(self) -> None:
+        if self._momentum is not None:
+            self._momentum.replace()
 
     def _state(self) -> dict[str, Tensor]:
         return super()._state() | {

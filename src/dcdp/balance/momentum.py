@@ -34,8 +34,9 @@ class GradientMomentum:
     Notes
     -----
     Ours: the paper's equation is not known to us. A gradient of zeros (a branch absent in the whole batch) is taken
-    in like any other, so the branch coasts to a halt as it does under SGD with momentum. A gradient that is not finite
-    stays in ``v``: train in bfloat16 or float32, not in float16 with a loss scaler that expects to skip steps.
+    in like any other, so the branch coasts to a halt as it does under SGD with momentum. Clipping comes after, so the
+    mean is over gradients that are not clipped. A gradient that is not finite stays in ``v``: train in bfloat16 or
+    float32, not in float16 with a loss scaler that expects to skip steps.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], momentum: float) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dcdp.balance.scaling import EncoderScaler
-from dcdp.errors import BundleError
+from dcdp.errors import BundleError, ConfigError
 
 __all__ = ["BalanceRule", "BranchHeads", "BranchNetwork", "BranchOutputs"]
 
@@ -101,6 +101,7 @@ class BalanceRule:
         self._table = torch.zeros(len(self.measures), len(self.branches), device=self.device)
         self._table[-1] = 1.0  # the coefficient, always the last
         self._read: list[list[float]] | None = None
+        self._begun = False
 
     @property
     def acts_on(self) -> str:
@@ -178,10 +179,23 @@ class BalanceRule:
             tensor.copy_(state[name])
         self.scaler.base_lr = state["base_lr"].tolist()
         self._read = None
+        self._begun = True
 
     def _state(self) -> dict[str, Tensor]:
         """Return the tensors that outlive a step, themselves: loading copies into them."""
         return {"table": self._table}
+
+    def _require_learning_heads(self, setting: str, branch: Tensor, present: Tensor) -> None:
+        """Refuse, at the first step, branch losses (M,) of weight 0: the rule would act on heads that learn nothing.
+
+        Not where the configuration is built: it is also built of files of runs that are over, and setting by setting.
+        """
+        if self._begun:
+            return
+        self._begun = True
+        if present.any() and not branch.any():
+            raise ConfigError(f"modulation.{setting} needs objective.branch above 0", 0,
+                              "Set objective.branch=1, or modulation.rule=none.")
 
     def _write(self, *rows: Tensor) -> None:
         """Set the measures of this step, one row (M,) each, the coefficient last."""

@@ -62,26 +62,77 @@ def test_direction_moves_the_joint_head_and_not_the_branch_heads():
         assert direction_loss(joint - joint.grad, branch, label, present, torch.ones(3)) < before
 
 
+def step(kit, rule, right, present):
+    """Let the rule see ten windows of which each branch head gets so many right."""
+    outputs = kit.make_network(2)(kit.make_batch(2, n_windows=10).inputs, present)
+    branch = torch.zeros(10, 2, kit.K, dtype=torch.float64)
+    branch[..., 1] = 1.0
+    for m, n in enumerate(right):
+        branch[:n, m, 0] = 2.0
+    rule.observe(type(outputs)(outputs.joint, branch, (), outputs.embedding, outputs.encoded),
+                 torch.zeros(10, dtype=torch.int64), present)  # fmt: skip
+    rule.modulate()
+
+
 def test_the_branch_that_improves_is_slowed(kit):
-    net = kit.make_network(2)
+    net, present = kit.make_network(2), torch.ones(10, 2, dtype=torch.bool)
     config = CggmConfig(rho=1.2, smoothing=0.0, direction=0.0)
     rule = kit.rule_of(net, "cggm", kit.make_optimizer(net, "sgd"), cggm=config)
-    label, present = torch.zeros(10, dtype=torch.int64), torch.ones(10, 2, dtype=torch.bool)
     for right in ((2, 5), (6, 6), (1, 1)):
-        outputs = kit.make_network(2)(kit.make_batch(2, n_windows=10).inputs, present)
-        branch = torch.zeros(10, 2, kit.K, dtype=torch.float64)
-        branch[..., 1] = 1.0
-        for m, n in enumerate(right):
-            branch[:n, m, 0] = 2.0
-        outputs = type(outputs)(outputs.joint, branch, (), outputs.embedding, outputs.encoded)
-        rule.observe(outputs, label, present)
-        rule.modulate()
+        step(kit, rule, right, present)
         found = rule.last()["coefficient"]
         if right == (6, 6):  # improved by .4 and .1
             gain = (0.4 + PRIOR, 0.1 + PRIOR)
             assert found == pytest.approx({"a": 2.4 * gain[1] / sum(gain), "b": 2.4 * gain[0] / sum(gain)}, rel=1e-4)
         else:  # nothing to compare with; both worse
             assert found == pytest.approx({"a": 1.2, "b": 1.2})
+
+
+@pytest.mark.parametrize("direction", [0.0, 0.3])
+def test_the_direction_term_is_added_with_its_weight_and_the_shares_of_the_last_step(kit, direction):
+    net, present = kit.make_network(2), torch.ones(10, 2, dtype=torch.bool)
+    config = CggmConfig(smoothing=0.0, direction=direction)
+    rule = kit.rule_of(net, "cggm", kit.make_optimizer(net, "sgd"), cggm=config)
+    for right in ((2, 5), (6, 6)):  # then a has improved by .4 and b by .1
+        step(kit, rule, right, present)
+    batch = kit.make_batch(2, n_windows=10)
+    outputs = net(batch.inputs, present)
+    terms = {"joint": 1.0, "branch": [2.0, 4.0], "contrast": 0.5}
+    terms = {name: torch.tensor(value, dtype=torch.float64) for name, value in terms.items()}
+    (total,) = rule.losses(terms, outputs, batch.label, present)
+    gain = (0.4 + PRIOR, 0.1 + PRIOR)
+    share = torch.tensor([gain[1], gain[0]]) / sum(gain)
+    term = direction_loss(outputs.joint, outputs.branch, batch.label, present, share).item()
+    even = direction_loss(outputs.joint, outputs.branch, batch.label, present, torch.full((2,), 0.5)).item()
+    assert term > 0
+    assert abs(term / even - 1) > 0.01  # so that other shares would be found out
+    assert total.item() - 4.5 == pytest.approx(direction * term, rel=1e-4)
+
+
+def test_a_branch_that_a_batch_lacks_keeps_its_share(kit):
+    net, present = kit.make_network(2), torch.ones(10, 2, dtype=torch.bool)
+    rule = kit.rule_of(net, "cggm", kit.make_optimizer(net, "sgd"), cggm=CggmConfig(smoothing=0.0))
+    for right in ((2, 5), (6, 6)):
+        step(kit, rule, right, present)
+    before = rule.state_dict()["share"]
+    assert (before > 0).all()
+    lacks = present.clone()
+    lacks[:, 1] = False
+    step(kit, rule, (9, 0), lacks)
+    assert torch.equal(rule.state_dict()["share"], before)
+    assert rule.last()["coefficient"] == {"a": 1, "b": 1}
+    three = kit.make_network(3)
+    rule = kit.rule_of(three, "cggm", kit.make_optimizer(three, "sgd"))
+    kit.backward(three, rule, kit.make_batch(3, seed=1))
+    rule.modulate()
+    before = rule.state_dict()["share"]
+    batch = kit.make_batch(3, seed=2)
+    batch.present[:, 0] = False
+    kit.backward(three, rule, batch)
+    rule.modulate()
+    share = rule.state_dict()["share"]
+    assert share[0] == before[0] > 0
+    assert share[1:].sum().item() == pytest.approx(1.0, rel=1e-4)
 
 
 def test_settings_that_make_no_sense_are_refused():

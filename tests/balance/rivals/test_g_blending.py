@@ -9,30 +9,56 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from dcdp.balance.rivals import GBlendingConfig
-from dcdp.balance.rivals.g_blending import blend_weights
+from dcdp.balance.rivals.g_blending import NOISE, blend_weights
 from dcdp.errors import ConfigError
 
-losses = st.lists(st.floats(0, 20), min_size=4, max_size=4)
+NONE = float("nan")
+EVEN = torch.full((3,), 1 / 3)
+losses = st.lists(st.floats(0, 20) | st.just(NONE) | st.just(float("inf")), min_size=4, max_size=4)
+shares = st.lists(st.floats(0.01, 1), min_size=4, max_size=4)
 
 
 def test_weights_by_hand():
     before = torch.tensor([[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]])
     now = torch.tensor([[1.0, 1.5, 1.0], [1.5, 1.75, 2.5]])
     # gain .5, .25, -.5; overfitting .5, .25, 1.5; quotients 2, 4, 0
-    torch.testing.assert_close(blend_weights(before, now, 0.05), torch.tensor([1 / 3, 2 / 3, 0.0]))
+    torch.testing.assert_close(blend_weights(before, now, EVEN, 0.05), torch.tensor([1 / 3, 2 / 3, 0.0]))
 
 
-def test_without_gain_nothing_is_said():
-    worse = torch.tensor([[1.0, 1.0], [3.0, float("nan")]])
-    assert blend_weights(torch.ones(2, 2), worse, 0.05) is None
+def test_without_gain_the_weights_stay():
+    weights = torch.tensor([0.2, 0.3, 0.5])
+    worse = torch.tensor([[1.0, 1.0, 1.0], [3.0, NONE, 1.0]])
+    assert torch.equal(blend_weights(torch.ones(2, 3), worse, weights, 0.05), weights)
 
 
-@given(losses, losses, losses, losses)
-def test_weights_are_bounded_and_sum_to_one(a, b, c, d):
-    weights = blend_weights(torch.tensor([a, b]), torch.tensor([c, d]), 0.05)
-    if weights is not None:
-        assert ((weights >= 0) & (weights <= 1)).all()
-        assert weights.sum().item() == pytest.approx(1.0, rel=1e-5)
+def test_on_a_plateau_the_weights_stay():
+    weights = torch.tensor([0.2, 0.3, 0.5])
+    before = torch.full((2, 3), 2.0)
+    flat = before - NOISE * torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.001, -3.0]])
+    assert torch.equal(blend_weights(before, flat, weights, 0.05), weights)
+    falling = before - NOISE * torch.tensor([[0.0, 0.0, 0.0], [1.1, 0.55, -3.0]])
+    torch.testing.assert_close(
+        blend_weights(before, falling, weights, 0.05), torch.tensor([2 / 3, 1 / 3, 0.0]), rtol=1e-3, atol=0
+    )
+
+
+@pytest.mark.parametrize("figure", [NONE, float("inf")])
+@pytest.mark.parametrize("row", [0, 1])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_head_without_a_figure_keeps_its_weight_and_the_others_share_the_rest(figure, row, late):
+    before = torch.full((2, 3), 2.0)
+    now = torch.tensor([[1.0, 1.5, 1.0], [1.5, 1.75, 1.5]])
+    (now if late else before)[row, 2] = figure
+    found = blend_weights(before, now, torch.tensor([0.1, 0.3, 0.6]), 0.05)
+    torch.testing.assert_close(found, torch.tensor([0.4 / 3, 0.8 / 3, 0.6]))
+
+
+@given(losses, losses, losses, losses, shares)
+def test_weights_are_bounded_and_sum_to_one(a, b, c, d, given_weights):
+    weights = torch.tensor(given_weights) / sum(given_weights)
+    weights = blend_weights(torch.tensor([a, b]), torch.tensor([c, d]), weights, 0.05)
+    assert ((weights >= 0) & (weights <= 1)).all()
+    assert weights.sum().item() == pytest.approx(1.0, rel=1e-5)
 
 
 def test_every_head_is_weighed_from_the_second_estimate_on(kit):
@@ -52,6 +78,19 @@ def test_every_head_is_weighed_from_the_second_estimate_on(kit):
     assert total.item() == pytest.approx(3 * 5 / 7 + (3 * 2 / 7 * 10) / 2 + 7.0)
 
 
+def test_a_branch_without_a_figure_is_weighed_again_once_it_has_one(kit):
+    net = kit.make_network(2)
+    rule = kit.rule_of(net, "g_blending", kit.make_optimizer(net, "sgd"), g_blending=GBlendingConfig(super_epoch=1))
+    batch, found = kit.make_batch(2), []
+    for joint, a, b in ((2.0, 2.0, None), (1.9, 1.8, 2.0), (1.8, 1.6, 1.7)):
+        kit.backward(net, rule, batch)
+        rule.end_epoch({"loss": joint, "branch_loss": {"a": a, "b": b}})
+        found.append(rule.last()["coefficient"])
+    assert found[0] == {"a": 1, "b": 1}
+    assert found[1] == pytest.approx({"a": 2 * 2 / 3, "b": 1})  # joint and a share the two thirds that b leaves
+    assert found[2] == pytest.approx({"a": 3 * 2 / 6, "b": 3 * 3 / 6})
+
+
 def test_the_loss_on_training_windows_is_plain_cross_entropy_where_present(kit):
     net = kit.make_network(2)
     rule = kit.rule_of(net, "g_blending", kit.make_optimizer(net, "sgd"))
@@ -68,7 +107,8 @@ def test_the_loss_on_training_windows_is_plain_cross_entropy_where_present(kit):
 def test_without_validation_subjects_it_says_so(kit):
     net = kit.make_network(2)
     rule = kit.rule_of(net, "g_blending", kit.make_optimizer(net, "sgd"))
-    with pytest.raises(ConfigError, match="the rule 'g_blending' needs validation subjects: got none"):
+    message = r"the rule 'g_blending' needs validation subjects: got none\. Set training\.early_stopping=true"
+    with pytest.raises(ConfigError, match=message):
         rule.end_epoch({})
 
 

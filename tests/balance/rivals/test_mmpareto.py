@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcdp.balance.rivals import MmparetoConfig
+from dcdp.balance import parameter_groups
+from dcdp.balance.rivals import Mmpareto, MmparetoConfig
 from dcdp.balance.rivals.mmpareto import _mix, pareto_weight
 from dcdp.errors import ConfigError
 
@@ -16,7 +19,7 @@ numbers = st.lists(st.floats(-10, 10), min_size=3, max_size=3)
 
 def mixed(a, b):
     parameter = torch.nn.Parameter(torch.zeros(len(a), dtype=torch.float64))
-    measures = _mix([parameter], [torch.tensor(a, dtype=torch.float64)], [torch.tensor(b, dtype=torch.float64)])
+    measures = _mix([(parameter, torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64))])
     return parameter.grad, *measures.tolist()
 
 
@@ -85,6 +88,59 @@ def test_heads_and_fusion_get_the_sum_and_encoders_the_mixture(kit, optimizer):
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-12, msg=f"branch {m}")
     for name in sums["none"].keys() - set(names):
         torch.testing.assert_close(sums["mmpareto"][name], sums["none"][name])
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-8, 1e-15])
+def test_the_cosine_of_tiny_gradients_is_that_of_large_ones(scale):
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    cosine, _ = _mix([(parameter, scale * torch.tensor([3.0, 4.0]), scale * torch.tensor([4.0, 3.0]))])
+    assert cosine.item() == pytest.approx(0.96, rel=1e-4)
+
+
+def test_of_no_gradient_there_is_no_cosine():
+    gradient, cosine, coefficient = mixed([0.0, 0.0], [1.0, 2.0])
+    assert gradient.tolist() == [1.0, 2.0]
+    assert (cosine, coefficient) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_a_parameter_that_gets_no_gradient_keeps_none(kit, n_parts):
+    net = kit.make_network(3)
+    rule = kit.rule_of(net, "mmpareto", kit.make_optimizer(net, "adamw"))
+    frozen, whole = net.encoders["a"].layers[0].bias, list(net.encoders["b"].parameters())
+    for parameter in (frozen, *whole):
+        parameter.requires_grad_(False)
+    for part in range(n_parts):
+        kit.backward(net, rule, kit.make_batch(3, seed=part))
+    rule.modulate(kit.LR)
+    without = {id(parameter) for parameter in (frozen, *whole)}
+    for parameter in net.encoders.parameters():
+        assert (parameter.grad is None) == (id(parameter) in without)
+    assert rule.last()["coefficient"]["b"] == 1
+
+
+def test_a_parameter_that_one_loss_alone_reaches_gets_that_gradient(kit):
+    net = kit.make_network(2)
+    rule = kit.rule_of(net, "mmpareto", kit.make_optimizer(net, "sgd"), mmpareto=MmparetoConfig(gamma=1.0))
+    for place in range(2):
+        for parameter in net.encoders.parameters():
+            parameter.grad = torch.ones_like(parameter) if place == 0 else None
+        rule.after_backward(place)
+    rule.modulate()
+    assert all((parameter.grad == 1).all() for parameter in net.encoders.parameters())
+
+
+def test_an_encoder_without_parameters_is_measured_where_the_others_are():
+    encoders = {"a": torch.nn.Linear(2, 2, device="meta"), "b": torch.nn.Identity()}
+    optimizer = torch.optim.SGD(parameter_groups(torch.nn.ModuleDict(encoders), encoders, 0.1))
+    rule = Mmpareto(SimpleNamespace(encoders=encoders), optimizer, "auto", MmparetoConfig())
+    for place in range(2):
+        for parameter in encoders["a"].parameters():
+            parameter.grad = torch.ones_like(parameter)
+        rule.after_backward(place)
+    rule.modulate()
+    assert rule.state_dict()["table"].device.type == "meta"
+    assert rule.state_dict()["table"].shape == (2, 2)
 
 
 def test_settings_that_make_no_sense_are_refused():

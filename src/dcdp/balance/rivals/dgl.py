@@ -28,6 +28,8 @@ class Dgl(BalanceRule):
 
     - the losses of their own are those of our branch heads; the paper's come from the fusion module with the other
       modalities taken away;
+    - branch losses are averaged over branches, where the public code adds them up with weight 4 by default. Without
+      contrast no parameter learns from both losses, so this is a factor on its whole gradient, which AdamW divides out;
     - contrast between branches, where the objective has it, still reaches the encoders; weigh it 0 for the paper's;
     - no coefficient is needed, so SGD and adaptive optimisers do the same. What is logged as coefficient is 1.
     """

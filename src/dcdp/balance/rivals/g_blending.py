@@ -17,6 +17,10 @@ from dcdp.errors import ConfigError
 
 __all__ = ["GBlending", "GBlendingConfig", "blend_weights"]
 
+# Smallest gain of the best head that is told from none [nats]: one window in a hundred made e times as likely. Weights
+# sum to 1 however small the gains are, so on a plateau chance alone would move them from one head to another.
+NOISE = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class GBlendingConfig:
@@ -40,31 +44,38 @@ class GBlendingConfig:
             raise ConfigError("modulation.g_blending.floor must be positive and finite", self.floor, "Try 0.05.")
 
 
-def blend_weights(before: Tensor, now: Tensor, floor: float) -> Tensor | None:
-    """Return the weight of every head, ``Delta G / Delta O^2`` made to sum to 1; None where no head has gained.
+def blend_weights(before: Tensor, now: Tensor, weights: Tensor, floor: float) -> Tensor:
+    """Return the weight of every head, ``Delta G / Delta O^2`` made to sum to 1; as it was where no head has gained.
 
     Parameters
     ----------
     before, now
-        (2, H) training and validation loss of each head, one super-epoch apart. NaN where a head has none.
+        (2, H) training and validation loss of each head, one super-epoch apart. Not finite where a head has none.
+    weights
+        (H,) weights so far, which sum to 1.
     floor
         Smallest ``Delta O``; what lies below, a fall included, counts as this.
 
     Returns
     -------
     Tensor
-        (H,) in ``[0, 1]``. A head that has not gained weighs 0.
+        (H,) in ``[0, 1]``. A head that has not gained weighs 0. One without a loss in either row keeps its weight, and
+        the others share the rest.
 
     Examples
     --------
     >>> before, now = torch.tensor([[2.0, 2.0], [2.0, 2.0]]), torch.tensor([[1.0, 1.6], [1.2, 1.8]])
-    >>> blend_weights(before, now, floor=0.05).tolist()  # doctest: +NUMBER
+    >>> blend_weights(before, now, torch.tensor([0.5, 0.5]), floor=0.05).tolist()  # doctest: +NUMBER
     [0.800, 0.200]
     """
-    gain = (before[1] - now[1]).nan_to_num(0.0).clamp(min=0)  # how much generalisation improved
-    overfitting = ((now[1] - now[0]) - (before[1] - before[0])).nan_to_num(0.0)
+    known = (before.isfinite() & now.isfinite()).all(0)
+    gain = (before[1] - now[1]).where(known, 0.0).clamp(min=0)  # how much generalisation improved
+    if gain.max() < NOISE:
+        return weights
+    overfitting = ((now[1] - now[0]) - (before[1] - before[0])).where(known, 0.0)
     quotient = gain / overfitting.clamp(min=floor).square()
-    return quotient / quotient.sum() if quotient.sum() > 0 else None
+    left = (1 - weights.where(~known, 0.0).sum()).clamp(min=0)
+    return (left * quotient / quotient.sum()).where(known, weights)
 
 
 class GBlending(BalanceRule):
@@ -89,12 +100,16 @@ class GBlending(BalanceRule):
     - the paper trains every modality alone, and all together, for each estimate, and throws these networks away; we
       read the heads of the one joint training, which costs nothing but sees branches that have learned together;
     - the loss on training windows is the mean over the epoch, under dropout and augmentation; that on validation
-      subjects is of the weights that are validated. Only changes of their difference enter;
+      subjects is of the weights that are validated. Only changes of their difference enter. A mean over the epoch lags
+      behind these weights, most in the first epoch, whose figures are the first reference;
     - overfitting that hardly grew, or fell, is taken as ``floor``: the quotient explodes otherwise, and its square
-      would punish a fall, common under dropout. A head that got worse weighs 0; where all did, the weights stay;
-    - the factor M + 1 makes equal weights the plain objective, whose own weights still apply. All weights start equal;
-    - the validation subjects also decide when training stops; without any there is nothing to weigh by. An absent
-      branch counts nothing;
+      would punish a fall, common under dropout. A head that got worse weighs 0; where all did, or none gained more
+      than chance gives (.01 nat), the weights stay;
+    - the factor M + 1 makes equal weights the plain objective, whose own weights still apply: its branch losses are
+      averaged over branches where the paper adds them up, so against the joint loss each counts one M-th of what it
+      does there. All weights start equal;
+    - the validation subjects also decide when training stops; without any there is nothing to weigh by. A branch that
+      nobody has, in training or in validation, keeps its weight, and the other heads share the rest;
     - weights of losses change the direction of an encoder's gradient, so SGD and adaptive optimisers need no
       distinction. What is logged as coefficient is ``(M + 1) w_m``.
     """
@@ -134,15 +149,15 @@ class GBlending(BalanceRule):
         """
         if "branch_loss" not in validation:
             raise ConfigError("the rule 'g_blending' needs validation subjects", "none",
-                              "Set training.refit=false, or take another modulation.rule.")
+                              "Set training.early_stopping=true and training.refit=false, or take another rule.")
         sums = sum_over_ranks(self._sums).cpu()
         held_out = [validation["loss"], *(validation["branch_loss"][name] for name in self.branches)]
         now = torch.stack([sums[0] / sums[1], torch.tensor([torch.nan if x is None else x for x in held_out]).double()])
         if self._epoch % self._config.super_epoch == 0:
-            weights = blend_weights(self._before, now, self._config.floor)
-            if weights is not None:
-                self._factor = (len(weights) * weights).to(self._factor)
-                self._write(self._factor[1:])
+            n_heads = len(self._factor)
+            weights = blend_weights(self._before, now, self._factor.cpu().double() / n_heads, self._config.floor)
+            self._factor = (n_heads * weights).to(self._factor)
+            self._write(self._factor[1:])
             self._before.copy_(now)
         self._sums.zero_()
         self._epoch += 1

@@ -18,6 +18,9 @@ TINY = 1e-30
 LIMIT = 10.0  # most that a shortened gradient is drawn out: of opposite ones nothing but rounding is left to draw out
 
 
+_Parts = tuple[nn.Parameter, Tensor, Tensor]  # joint and own gradient of a parameter
+
+
 @dataclass(frozen=True, slots=True)
 class MmparetoConfig:
     """How far MMPareto steps.
@@ -74,8 +77,8 @@ class Mmpareto(BalanceRule):
     Ours:
 
     - norms and products are over all parameters of an encoder; a public version rescales tensor by tensor;
-    - a, b carry the weights of the objective, so b is one M-th of the branch's loss at ``objective.branch = 1``; set it
-      to M for the paper's plain sum;
+    - a, b carry the weights of the objective, whose branch losses are averaged where the public code adds them up: b is
+      one M-th of the branch's loss at ``objective.branch = 1``. That moves w; set it to M for the paper's plain sum;
     - opposite gradients leave only rounding, which is drawn out at most tenfold;
     - under an adaptive optimiser h is the gradient, since its direction survives, and gamma multiplies the learning
       rate of the branch, since as a factor on the gradient it would be divided out;
@@ -89,7 +92,7 @@ class Mmpareto(BalanceRule):
     def __init__(self, network: BranchNetwork, optimizer: Optimizer, acts_on: str, config: MmparetoConfig) -> None:
         super().__init__(network, optimizer, acts_on)
         self._config = config
-        self._apart: list[list[Tensor]] = [[], []]
+        self._apart: list[list[Tensor | None]] = [[], []]
 
     def losses(
         self, terms: Mapping[str, Tensor], outputs: BranchOutputs, label: Tensor, present: Tensor  # noqa: ARG002
@@ -101,10 +104,8 @@ class Mmpareto(BalanceRule):
     def after_backward(self, place: int) -> None:
         """Take the gradient of this loss out of the encoders, and add it up over micro-batches."""
         taken = [_take(parameter) for own in self.scaler.parameters for parameter in own]
-        if self._apart[place]:
-            torch._foreach_add_(self._apart[place], taken)
-        else:
-            self._apart[place] = taken
+        before = self._apart[place] or [None] * len(taken)
+        self._apart[place] = [_add(one, other) for one, other in zip(before, taken, strict=True)]
 
     @torch.no_grad()
     def modulate(self, base_lr: float | None = None) -> None:
@@ -114,28 +115,49 @@ class Mmpareto(BalanceRule):
         start = 0
         for parameters in self.scaler.parameters:
             joint, own = (apart[start : start + len(parameters)] for apart in self._apart)
-            rows.append(_mix(parameters, joint, own))
+            rows.append(_mix(_learning(parameters, joint, own)).to(self._table))  # of no parameters it is on the CPU
             start += len(parameters)
         self._apart = [[], []]
-        self._write(*torch.stack(rows, 1).to(self._table))
+        self._write(*torch.stack(rows, 1))
         self.scaler.scale([self._config.gamma] * len(self.branches))
 
 
-def _take(parameter: nn.Parameter) -> Tensor:
+def _take(parameter: nn.Parameter) -> Tensor | None:
     gradient, parameter.grad = parameter.grad, None
-    return torch.zeros_like(parameter) if gradient is None else gradient
+    return gradient
 
 
-def _mix(parameters: Sequence[nn.Parameter], joint: list[Tensor], own: list[Tensor]) -> Tensor:
+def _add(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Return the sum, of which None is no part."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one.add_(other)
+
+
+def _learning(
+    parameters: Sequence[nn.Parameter], joint: Sequence[Tensor | None], own: Sequence[Tensor | None]
+) -> list[_Parts]:
+    """Return the parameters that got a gradient, each with both parts of it; the others are frozen and stay so."""
+    return [
+        (parameter, torch.zeros_like(parameter) if a is None else a, torch.zeros_like(parameter) if b is None else b)
+        for parameter, a, b in zip(parameters, joint, own, strict=True)
+        if a is not None or b is not None
+    ]
+
+
+def _mix(learning: Sequence[_Parts]) -> Tensor:
     """Set the gradients of one encoder; return the cosine and the coefficient, (2,)."""
+    joint, own = [a for _, a, _ in learning], [b for _, _, b in learning]
     joint_square, own_square, dot = _dot(joint, joint), _dot(own, own), _dot(joint, own)
     w = pareto_weight(joint_square, own_square, dot)
     plain = (joint_square + own_square + 2 * dot).clamp(min=0)
     mixed = 4 * (w**2 * joint_square + (1 - w) ** 2 * own_square + 2 * w * (1 - w) * dot)
     stretch = (plain / mixed.clamp(min=TINY)).sqrt().clamp(1, LIMIT)
-    for parameter, a, b in zip(parameters, joint, own, strict=True):
+    for parameter, a, b in learning:
         parameter.grad = (2 * stretch) * (w * a + (1 - w) * b)
-    return torch.stack([dot / (joint_square * own_square).clamp(min=TINY).sqrt(), 2 * (1 - w)])
+    # Roots before the product: the product of the squares of two tiny gradients would be 0.
+    size = (joint_square.sqrt() * own_square.sqrt()).clamp(min=torch.finfo(dot.dtype).tiny)
+    return torch.stack([dot / size, 2 * (1 - w)])
 
 
 def _dot(first: list[Tensor], second: list[Tensor]) -> Tensor:

@@ -67,11 +67,14 @@ class OgmGe(BalanceRule):
 
     Notes
     -----
-    Certain: score, ratio, coefficient and noise for two branches under SGD. Ours:
+    Certain: score, ratio and coefficient for two branches under SGD, and that there is noise. One deviation a parameter
+    tensor is what the public code takes; that the paper means the same is not certain. Ours:
 
     - more than two branches: the ratio is to the mean of the others, which for two is the paper's;
     - the ratio is of means over the windows that have the branch, so an absent branch counts nothing;
-    - all parameters of an encoder are scaled, also those of 1-D convolutions, which the public code passes over;
+    - all parameters of an encoder are scaled and get noise, also those of 1-D convolutions, biases and normalisation,
+      which the public code passes over;
+    - it never stops; the public code modulates in the first epochs only by default (51 of 100);
     - under an adaptive optimiser the coefficient multiplies the branch's learning rate, and the noise with it: the
       optimiser would divide a factor on the gradient out. The noise stands in the gradient under both;
     - e_m is the branch's embedding as it enters our linear joint head.
