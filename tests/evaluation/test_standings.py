@@ -97,6 +97,15 @@ def test_eight_people_and_seven_comparisons_cannot_be_significant(made_up, tmp_p
     assert min(row.p_holm for row in table.rows if row.p_holm is not None) >= 7 * 2 / 2**8
 
 
+def test_interval_of_few_people_stays_where_scores_can_be(made_up, tmp_path):
+    cell = made_up.make_cell("hapt", "dcdp")
+    people = list(cell["test"]["macro_f1"]["by_subject"])
+    scores = dict(zip(people, [1.0, 0.0, *[1.0] * (len(people) - 2)], strict=True))
+    (one,) = read_method_results(made_up.write_cell(tmp_path, cell))
+    (table,) = standings([replace(one, by_subject=scores)])
+    assert table.rows[0].interval[1] == 1.0
+
+
 def test_one_person_has_no_interval_and_no_comparison(made_up, tmp_path):
     for method in ("dcdp", "forest"):
         one = made_up.make_cell("hapt", method)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcdp.errors import DataError, unknown_name
 from dcdp.evaluation.method_results import MethodResult
@@ -196,10 +197,16 @@ def _row(method: str, results: Sequence[MethodResult]) -> Row:
         by_subject=by_subject,
         mean=float(values.mean()),
         spread=float(values.std()),
-        interval=bootstrap_interval(values) if len(values) > 1 else None,
+        interval=_interval(values) if len(values) > 1 else None,
         by_group=float(np.mean(list(by_fold.values()))) if folds == by_fold.keys() else None,
         seed_spread=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
     )
+
+
+def _interval(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the interval of a mean score, which of few people may reach where no score can."""
+    low, high = bootstrap_interval(scores)
+    return max(low, 0.0), min(high, 1.0)
 
 
 def _known(scores: Mapping[str, float | None]) -> dict[str, float]:
