@@ -138,6 +138,8 @@ def test_two_splits_of_one_set_need_a_choice(made_up, bench, capsys):
     [
         ([], "there must be a result to compare: got none"),
         (["nothing"], "no file or folder 'nothing'"),
+        (["new="], "a result must have a path: got 'new='. Give PATH or NAME=PATH."),
+        ([""], "a result must have a path: got ''."),
         (["bench", "--baseline", "dcpd"], "Did you mean 'dcdp'?"),
         (["bench", "--basline", "dcdp"], "basline"),
     ],
@@ -153,6 +155,11 @@ def test_partial_results_are_shown_when_asked_for(made_up, bench, capsys):
     shown = said(capsys, bench, "--partial")
     assert "minirocket: tested on 2 of 4 folds" in shown
     assert "minirocket has no rank: not run on dsads, hapt, uschad, or not on all folds." in shown
+
+
+def test_one_fold_is_no_folds(made_up, bench, capsys):
+    made_up.write_cell(bench, made_up.make_cell("hapt", "minirocket", n_folds=1))
+    assert "0 (1 fold) " in said(capsys, bench / "hapt-arena", "--partial")
 
 
 def test_it_needs_no_torch(bench):

@@ -20,6 +20,7 @@ from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.grid import make_grid
 from dcdp.experiments.run import RunRequest, train_run
 from dcdp.settings import build, to_dict, to_toml
+from dcdp.splits import Split
 
 SMALL = [
     "network.preset=tiny", "training.epochs=2", "training.batch_size=24", "body.n_subjects=4",
@@ -269,6 +270,108 @@ def test_a_cell_that_another_benchmark_has_just_finished_is_not_run_again(done):
         pytest.fail("claimed")
     (out / grid.cells[0].name / ".lock").unlink()
     (out / grid.cells[0].name).rmdir()
+
+
+def halted(tmp_path, monkeypatch, grid):
+    """Run the folds of a grid of one cell, and be killed before its result."""
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "finish_cell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_grid(grid, tmp_path)
+    return {fold: cells.fold_folder(tmp_path, grid.cells[0], fold) for fold in ("s01", "s03")}
+
+
+@pytest.fixture
+def fitted_folds(monkeypatch):
+    """Return the folds that are fitted from now on."""
+    ran, fit = [], fold_job.fit_method
+    monkeypatch.setattr(
+        fold_job, "fit_method", lambda *given, **options: ran.append(given[1].split.fold) or fit(*given, **options)
+    )
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("file", "left"),
+    [("fold.json", b'{"scor'), ("fold.json", b"{}"), ("predictions.npz", None), ("predictions.npz", 99)],
+)
+def test_a_damaged_fold_is_trained_again_and_the_others_are_not(file, left, tmp_path, monkeypatch, fitted_folds):
+    grid = small_grid("forest")
+    path = halted(tmp_path, monkeypatch, grid)["s03"] / file
+    whole = path.read_bytes()
+    path.unlink()
+    if left is not None:
+        path.write_bytes(whole[:left] if isinstance(left, int) else left)
+    assert cells.n_folds_done(tmp_path, grid.cells[0]) == 1
+    fitted_folds.clear()
+    outcome = run_grid(grid, tmp_path)
+    assert fitted_folds == ["s03"]
+    assert outcome.failures == {}
+    assert set(outcome.results[0]["test"]["macro_f1"]["by_fold"]) == {"s01", "s03"}
+
+
+@pytest.mark.usefixtures("fitted_folds")
+def test_a_fold_of_other_people_is_refused_and_one_that_does_not_tell_is_not(tmp_path, monkeypatch):
+    grid = small_grid("forest")
+    file = halted(tmp_path, monkeypatch, grid)["s01"] / "fold.json"
+    whole = json.loads(file.read_text())
+    assert whole["split"] | {"train": []} == {"fold": "s01", "train": [], "validation": ["s02"], "test": ["s01"]}
+    file.write_text(json.dumps(whole | {"split": whole["split"] | {"validation": ["s04"], "train": ["s03", "s02"]}}))
+    message = (
+        r"goes on with the people it began with: got '.*forest.s0' with "
+        r"fold s01: train with s02 and without s04; fold s01: validation with s04 and without s02\. Choose"
+    )
+    with pytest.raises(ConfigError, match=message):
+        run_grid(grid, tmp_path)
+    del whole["split"], whole["device"]  # as before they were written down
+    file.write_text(json.dumps(whole))
+    assert run_grid(grid, tmp_path).failures == {}
+
+
+def test_a_finished_cell_of_other_people_is_refused_where_others_are_to_be_run(done, tmp_path):
+    grid, out, *_ = done
+    path = tmp_path / "synthetic-arena/forest/s0.json"
+    path.parent.mkdir(parents=True)
+    result = json.loads((out / "synthetic-arena/forest/s0.json").read_text())
+    result["split"]["folds"][1]["train"].append("s99")
+    path.write_text(json.dumps(result))
+    with pytest.raises(ConfigError, match=r"got '.*s0\.json' with fold s03: train with s99\. Choose"):
+        run_grid(grid, tmp_path)
+    assert not list(tmp_path.rglob("fold.json"))
+
+
+def test_a_finished_cell_of_other_folds_than_todays_is_refused(done):
+    grid, out, *_ = done
+    cell = grid.cells[0]
+    facts = cells.finished_result(out, cell)["split"]["folds"]
+    splits = [Split.from_facts("arena", fold) for fold in facts]
+    assert cells.finished_result(out, cell, splits[::-1])["method"] == "dcdp"
+    with pytest.raises(ConfigError, match=r"people it began with: got '.*s0\.json' with folds s01, s03, not s01\."):
+        cells.finished_result(out, cell, splits[:1])
+
+
+def test_a_damaged_result_fails_its_cell_alone_and_says_what_to_delete(done, tmp_path):
+    grid, out, *_ = done
+    whole = {cell.name: (out / f"{cell.name}.json").read_text() for cell in grid.cells}
+    for name, text in whole.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / f"{name}.json").write_text(text)
+    path = tmp_path / "synthetic-arena/dcdp/s0.json"
+    path.write_text(whole["synthetic-arena/dcdp/s0"][:500])
+    outcome = run_grid(grid, tmp_path)
+    assert [result["method"] for result in outcome.results] == ["forest"]
+    (why,) = outcome.failures.items()
+    assert why[0] == "synthetic-arena/dcdp/s0"
+    assert why[1].endswith(f"Delete '{path}' to run the cell again.")
+
+
+def test_a_result_names_every_device_that_its_folds_ran_on(tmp_path, monkeypatch):
+    grid = small_grid("forest")
+    file = halted(tmp_path, monkeypatch, grid)["s03"] / "fold.json"
+    whole = json.loads(file.read_text())
+    assert whole["device"] == "cpu"
+    file.write_text(json.dumps(whole | {"device": "cuda"}))
+    assert run_grid(grid, tmp_path, device="cpu").results[0]["machine"]["device"] == "cpu+cuda"
 
 
 def test_models_and_histories_stay_when_asked_to(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from dcdp.errors import ConfigError, FormatError
 from dcdp.experiments.grid import make_grid, read_grid, select_cells
 from dcdp.experiments.methods import Method
+from dcdp.models.network import resolve_network
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BLOCK = {"data": ["hapt", "dsads"], "methods": ["dcdp", "forest"], "seeds": [0, 1]}
@@ -105,10 +106,41 @@ def test_a_file_is_read(tmp_path):
         read_grid(file)
 
 
-@pytest.mark.parametrize("name", ["arena", "check"])
+@pytest.mark.parametrize(
+    ("base", "setting"),
+    [
+        ("forest", "training.epochs=5"),
+        ("cnn_har@ours", "network.branch_dropout=0.1"),
+        ("cnn_har@ours", "objective.contrast=0"),
+        ("cnn_har", "augment.vigour=0"),
+        ("cnn_har", "training.learning_rate=0.01"),
+    ],
+)
+def test_a_variant_that_sets_what_its_base_never_reads_is_refused(base, setting):
+    variant = {"base": base, "set": ["windows.stride_s=1", setting]}
+    message = rf"must set what its base reads: got '{setting}' of methods\.x, a '{base}'\. Leave it out"
+    with pytest.raises(ConfigError, match=message):
+        grid(BLOCK | {"methods": ["x"]}, methods={"x": variant})
+    shared = grid(BLOCK | {"methods": ["x"], "set": [setting]}, methods={"x": variant | {"set": []}},
+                  settings={"set": [setting]})  # fmt: skip
+    assert len(shared.cells) == 4
+
+
+@pytest.mark.parametrize("name", ["arena", "check", "rivals", "robustness"])
 def test_the_grids_of_the_repository_can_be_read(name, monkeypatch):
     monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: True)
     assert read_grid(REPOSITORY / "grids" / f"{name}.toml").cells
+
+
+def test_a_peer_with_hidden_branches_is_tried_against_absent_sensors(monkeypatch):
+    monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: True)
+    cells = read_grid(REPOSITORY / "grids" / "robustness.toml").cells
+    hidden = [cell for cell in cells if cell.method.base.endswith("@hidden")]
+    ours = next(cell for cell in cells if cell.method.name == "dcdp")
+    assert [cell.data_name for cell in hidden] == ["hapt", "dsads"]
+    for cell in hidden:
+        assert cell.robustness
+        assert cell.config.network.branch_dropout == resolve_network(ours.config.network).branch_dropout
 
 
 def test_a_table_may_have_settings_of_its_own():

@@ -119,7 +119,7 @@ def test_names_and_settings_are_checked():
         named_method("forrest")
     with pytest.raises(ConfigError, match=r"method must be one of .*no_contrast.*: got 'no_contrst'"):
         named_method("no_contrst", {"no_contrast": Method("no_contrast")})
-    with pytest.raises(ConfigError, match="recipe of a peer must be one of ours"):
+    with pytest.raises(ConfigError, match="recipe of a peer must be one of hidden, ours"):
         named_method("tinyhar@mine")
     with pytest.raises(ConfigError, match="configuration key must be one of"):
         method_config(Method("typo", "dcdp", ("objective.contrst=0",)), "hapt")

@@ -109,6 +109,36 @@ def test_at_ours_a_peer_has_our_recipe_too(scored, asked, config):
     assert modulation.alpha == 0
 
 
+@pytest.mark.parametrize("name", ["tinierhar", "tinierhar@ours"])
+def test_without_early_stopping_a_deep_peer_learns_from_validation_people_too(name, scored, asked, config, parts):
+    found = scored(name, config=replace(config, training=replace(config.training, early_stopping=False)))
+    ((_, train, _, options),) = asked
+    assert set(train.windows.subject) == {*parts["train"].subject, *parts["validation"].subject}
+    assert len(train) == len(parts["train"]) + len(parts["validation"])
+    assert (options["validate"], options["stop_epoch"]) == (None, None)
+    assert found["epochs"] == config.training.epochs
+    assert found["validation"] == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "set_to", "hidden"),
+    [("tinierhar", 0.2, 0.0), ("tinierhar@ours", None, 0.0), ("tinierhar@ours", 0.2, 0.0),
+     ("tinierhar@hidden", None, 0.1), ("tinierhar@hidden", 0.2, 0.2)],
+)  # fmt: skip
+def test_branches_are_hidden_from_a_peer_by_the_recipe_of_that_name_alone(name, set_to, hidden, scored, asked, config):
+    scored(name, config=replace(config, network=replace(config.network, branch_dropout=set_to)))
+    ((_, _, (training, _, _, augment), options),) = asked
+    assert options["branch_dropout"] == hidden
+    assert (training == config.training) == (augment == config.augment) == ("@" in name)
+
+
+def test_hidden_branches_change_what_a_peer_learns(scored, asked):
+    scored("tinierhar@ours")
+    scored("tinierhar@hidden")
+    ours, hidden = (call[0].body.classify.weight for call in asked)
+    assert not torch.equal(ours, hidden)
+
+
 def test_early_stopping_keeps_the_epoch_that_was_best_for_validation_people(scored, monkeypatch):
     figures = iter([0.3, 0.9, 0.1, 0.2])
     monkeypatch.setattr(deep_peers, "_validate", lambda *_: {"macro_f1": next(figures)})
@@ -212,7 +242,7 @@ def test_names_are_expanded_and_checked_before_anything_runs(monkeypatch):
     monkeypatch.setattr(peers, "require_package", lambda *_: None)
     assert expand_peers(("all",)) == list_peers()
     assert expand_peers(("forest", "tinyhar@ours", "tinyhar", "forest")) == ("forest", "tinyhar@ours", "tinyhar")
-    with pytest.raises(ConfigError, match="recipe of a peer must be one of ours: got 'mine'"):
+    with pytest.raises(ConfigError, match="recipe of a peer must be one of hidden, ours: got 'mine'"):
         expand_peers(("tinyhar@mine",))
     with pytest.raises(ConfigError, match=r"only a deep peer has a recipe: got 'forest@ours'. Give 'forest'"):
         expand_peers(("forest@ours",))

@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from dcdp.errors import ConfigError
 from dcdp.experiments.pool import Failure, run_all, run_jobs
@@ -24,7 +25,7 @@ def act(name, what, report):
     if what == "sleep":
         time.sleep(600)
     report(2, 2, "whole")
-    return {"name": name, "pid": os.getpid()}
+    return {"name": name, "pid": os.getpid(), "threads": torch.get_num_threads()}
 
 
 def jobs_of(names, **acts):
@@ -48,6 +49,23 @@ def test_all_jobs_are_done_but_those_that_nobody_wants_any_more(workers):
     assert outcomes["b"].message == "ValueError: no"
     assert "in act" in outcomes["b"].trace
     assert ("d", 2, 2, "whole") in steps
+
+
+@pytest.fixture
+def eight_threads():
+    """Let torch have eight threads here, whatever the machine has: no job computes anything."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("eight_threads")
+@pytest.mark.parametrize(("left", "workers"), [("a", 2), pytest.param("ab", 4, marks=pytest.mark.slow)])
+def test_a_job_has_as_many_threads_when_few_are_left_as_among_many(left, workers):
+    outcomes, _ = ran(jobs_of(left), workers)
+    assert [outcomes[name]["threads"] for name in left] == [8 // workers] * len(left)
+    assert torch.get_num_threads() == 8
 
 
 @pytest.mark.slow

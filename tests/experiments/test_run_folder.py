@@ -165,6 +165,70 @@ def test_a_run_goes_on_where_it_was_interrupted(finished, make_config, tmp_path,
 
 
 @pytest.mark.parametrize(
+    ("file", "left"), [("fold.json", b'{"scor'), ("predictions.npz", b"PK"), ("peers/forest/peer.json", b"{}")]
+)
+def test_a_damaged_fold_of_a_run_is_trained_again(file, left, finished, make_config, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    folder = out / "folds" / "s03"
+    (folder / file).write_bytes(left)
+    if file.startswith("peers"):  # is read where the fold itself is not finished
+        (folder / "fold.json").unlink()
+    others = files(out / "folds" / "s01")
+    again = train_run(request(out, resume=True), make_config())
+    assert again["test"] == finished[1]["test"]
+    assert again["peers"]["forest"]["macro_f1"] == finished[1]["peers"]["forest"]["macro_f1"]
+    assert files(out / "folds" / "s01") == others
+    assert json.loads((folder / "fold.json").read_text())["scores"]
+    np.load(folder / "predictions.npz").close()
+
+
+@pytest.mark.parametrize("file", ["fold.json", "peers/forest/peer.json"])
+def test_a_fold_of_a_run_with_other_people_is_not_gone_on_with(file, finished, make_config, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    path = out / "folds" / "s03" / file
+    found = json.loads(path.read_text())
+    facts = found["split"]
+    assert {part: facts[part] for part in ("validation", "test")} == {"validation": ["s04"], "test": ["s03"]}
+    path.write_text(json.dumps(found | {"split": facts | {"train": [*facts["train"], "s99"]}}))
+    if file != "fold.json":
+        (out / "folds" / "s03" / "fold.json").unlink()
+    with pytest.raises(ConfigError, match=r"with the people it began with: got '.*json' with train with s99\. Give"):
+        train_run(request(out, resume=True), make_config())
+
+
+def test_a_fold_of_a_run_that_does_not_tell_its_people_is_read(finished, make_config, tmp_path, monkeypatch):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    for path in out.glob("folds/*/fold.json"):
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps({key: found[key] for key in found if key not in ("split", "device")}))
+    monkeypatch.setattr("dcdp.experiments.fold.fit", lambda *_, **__: pytest.fail("trained again"))
+    assert train_run(request(out, resume=True), make_config())["test"] == finished[1]["test"]
+
+
+def test_a_run_names_every_device_that_its_folds_ran_on(finished, make_config, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    path = out / "folds" / "s03" / "fold.json"
+    found = json.loads(path.read_text())
+    assert found["device"] == "cpu"
+    path.write_text(json.dumps(found | {"device": "cuda"}))
+    again = train_run(request(out, resume=True, device="cpu"), make_config())
+    assert again["machine"]["device"] == "cpu+cuda"
+
+
+def test_with_several_workers_one_fold_runs_in_a_process_too(make_config, tmp_path, monkeypatch):
+    asked = []
+
+    def run_all(_work, jobs, workers, _reporters):
+        asked.append((list(jobs), workers))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dcdp.experiments.run.run_all", run_all)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(request(tmp_path / "run", folds="1", workers=2), make_config())
+    assert asked == [(["s01"], 2)]
+
+
+@pytest.mark.parametrize(
     "changed",
     [{"seed": 6}, {"split": "group_k_fold"}, {"peers": ()}, {"validation": ("s02",)}, {"verify": False}],
     ids=lambda changed: next(iter(changed)),

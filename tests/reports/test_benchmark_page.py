@@ -1,6 +1,7 @@
 import datetime
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -9,8 +10,9 @@ import pytest
 from dcdp.errors import ConfigError, MissingError, SplitError
 from dcdp.evaluation import Ranking, overall, read_method_results, standings
 from dcdp.reports.benchmark import draw_benchmark, write_benchmark_report
-from dcdp.reports.benchmark_plots import by_mean, looks_of
-from dcdp.reports.benchmark_ranks import draw_ranks
+from dcdp.reports.benchmark_costs import Cost, costs_of
+from dcdp.reports.benchmark_plots import by_mean, draw_activities, draw_means, looks_of
+from dcdp.reports.benchmark_ranks import draw_costs, draw_ranks
 
 DAY = datetime.date(2026, 11, 26)
 
@@ -218,3 +220,125 @@ def test_the_rank_diagram_names_who_cannot_be_told_apart(bench):
     assert re.findall(r"<title>cannot be told apart: ([^<]+)", drawing.svg) == [", ".join(g) for g in ranks.groups]
     for method, rank in zip(ranks.methods, ranks.mean_ranks, strict=True):
         assert f"<title>{method}: mean rank {rank:.2f}" in drawing.svg
+
+
+def test_a_cost_of_another_machine_is_hollow_and_says_where_it_was_measured(made_up, tmp_path):
+    made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest", "minirocket"), seeds=(0,))
+    one = made_up.write_cell(tmp_path, made_up.make_cell("hapt", "forest"))
+    alone = write_benchmark_report(tmp_path, tmp_path / "one.html").read_text(encoding="utf-8")
+    assert "<th>machine</th>" not in alone
+    assert "Hollow" not in alone
+    result = json.loads(one.read_text())
+    result["machine"] |= {"processor": "another", "device": "cuda"}
+    one.write_text(json.dumps(result))
+    text = write_benchmark_report(tmp_path, tmp_path / "two.html").read_text(encoding="utf-8")
+    assert "Hollow: measured on another machine than dcdp, not to be compared in time." in text
+    rows = {row[0]: row for row in Text(text).rows if len(row) > 1 and row[1] in ("another, cuda", "made-up, cpu")}
+    assert {name: row[1] for name, row in rows.items()} == {
+        "dcdp": "made-up, cpu", "forest": "another, cuda", "minirocket": "made-up, cpu",
+    }  # fmt: skip
+
+
+def test_dots_of_another_machine_are_hollow_and_all_others_filled(bench):
+    tables = standings(read_method_results(bench))
+    looks = looks_of(by_mean(tables), "dcdp")
+
+    def filled(method, elsewhere=()):
+        rows = [(table.data, table.split, row.method) for table in tables for row in table.rows]
+        costs = {key: Cost({"latency_ms": 1.0}, "any", key[2] not in elsewhere) for key in rows}
+        svg = draw_costs(tables, costs, looks).svg
+        dot = re.search(rf"<title>{method}: .*?<use [^>]*?/>", svg, flags=re.DOTALL)
+        return f"fill: {looks[method].colour}" in dot[0]
+
+    assert [filled(method) for method in ("dcdp", "minirocket", "forest")] == [True, False, False]
+    told = [filled(method, ["forest"]) for method in ("dcdp", "minirocket", "forest")]
+    assert told == [True, True, False]
+
+
+def test_times_of_two_machines_are_never_averaged(made_up, tmp_path):
+    for method, seed, device, seconds in (
+        ("dcdp", 0, "cpu", 10.0), ("forest", 0, "cuda", 1.0), ("forest", 1, "cpu", 20.0),
+        ("minirocket", 0, "cuda", 3.0), ("minirocket", 1, "other", 5.0),
+    ):  # fmt: skip
+        one = made_up.make_cell("hapt", method, seed)
+        one["machine"]["device"] = device
+        one["cost"]["train_seconds"] = seconds
+        made_up.write_cell(tmp_path, one)
+    costs = costs_of(read_method_results(tmp_path), "dcdp")
+    told = {key[2]: (cost.spent["train_seconds"], cost.machine, cost.is_at_home) for key, cost in costs.items()}
+    assert told == {
+        "dcdp": (10.0, "made-up, cpu", True),
+        "forest": (20.0, "made-up, cpu", True),
+        "minirocket": (3.0, "made-up, cuda", False),
+    }
+
+
+def test_only_settings_that_both_have_are_listed(made_up, tmp_path):
+    for method, network in (("dcdp", {"width": 64, "kernel": 5}), ("forest", {})):
+        one = made_up.make_cell("hapt", method)
+        one["config"]["network"] = network
+        one["config"]["training"]["epochs"] = {"dcdp": 20, "forest": 5}[method]
+        made_up.write_cell(tmp_path, one)
+    row = next(
+        row for row in Text(write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")).rows
+        if row[:2] == ["forest", "0"] and row[2].endswith(".json")
+    )  # fmt: skip
+    assert row[3] == "training.epochs = 5; none of the further network settings"
+
+
+def test_the_page_says_what_each_method_met_in_training(made_up, tmp_path):
+    for method in ("dcdp", "forest"):
+        one = made_up.make_cell("hapt", method, robust=True)
+        one["config"] |= {"network": {"branch_dropout": 0.1}, "augment": {"rotation_deg": 10.0}}
+        made_up.write_cell(tmp_path, one)
+    text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "none saw them in training" not in text
+    assert "dcdp learned with 10 % of branches hidden and sensors turned by angles" in text
+    assert "forest learned from undisturbed windows" in text
+
+
+def test_names_that_cannot_be_drawn_are_replaced(made_up, tmp_path):
+    for method in ("dcdp", "forest"):
+        one = made_up.make_cell("hapt", method, robust=True)
+        one["data"] = "ha\ud800pt"
+        one["split"]["name"] = "\u202earena\u2069"
+        (tmp_path / f"{method}-s0.json").write_text(json.dumps(one))
+    text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "ha\ufffdpt, \ufffdarena\ufffd" in text
+    assert not set(text) & set("\u202e\u2069")
+
+
+def test_a_narrow_cell_has_no_number(bench):
+    (table, *_) = standings(read_method_results(bench))
+    for n_methods, numbers in ((4, 4), (40, 0)):
+        rows = [replace(table.rows[0], method=f"m{place}") for place in range(n_methods)]
+        f1 = {row.method: {"sitting": 0.875} for row in rows}
+        svg = draw_activities(replace(table, rows=tuple(rows)), ["sitting"], f1).svg
+        assert len(re.findall(r"<text[^>]*>\.875</text>", svg)) == numbers
+        assert svg.count("F1 0.875</title>") == n_methods + numbers
+
+
+def test_a_mean_without_a_score_by_group_is_drawn(bench):
+    tables = [replace(table, rows=tuple(replace(row, by_group=None) for row in table.rows), published=None)
+              for table in standings(read_method_results(bench))]  # fmt: skip
+    svg = draw_means(tables, looks_of(by_mean(tables), "dcdp")).svg
+    assert "by group" not in svg
+    assert f"<title>dcdp: {tables[0].rows[0].mean:.3f} by subject" in svg
+
+
+@pytest.mark.parametrize(("high", "expected"), [
+    (30.0, ["2", "5", "10", "20"]), (150.0, ["2", "5", "10", "20", "50", "100", "200"]),
+    (5000.0, ["10", "100", "1 k"]),
+])  # fmt: skip
+def test_a_cost_axis_has_several_ticks(bench, high, expected):
+    (table, *_) = standings(read_method_results(bench))
+    costs = {(table.data, table.split, row.method): Cost({"latency_ms": 2.5}, "any", True) for row in table.rows}
+    costs[table.data, table.split, "dcdp"] = Cost({"latency_ms": high}, "any", True)
+    svg = draw_costs([table], costs, looks_of(by_mean([table]), "dcdp")).svg
+    assert [text for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg) if text in expected] == expected
+
+
+def test_a_method_stands_on_one_line_with_its_whole_name_at_hand(page):
+    names = re.findall(r'<span class="named" title="([^"]+)"><span class="swatch"[^>]*></span>([^<]+)</span>', page)
+    assert {"dcdp", "mlp_mixer@ours"} <= {name for name, _ in names}
+    assert all(title == name for title, name in names)

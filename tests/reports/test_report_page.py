@@ -24,6 +24,8 @@ HOSTILE = (
     "a & b",
     "走路 🚶",
     'bell\x07\nid="x"',
+    "half \ud800 of a pair",
+    "\u202ebackwards\u2066",
 )
 
 
@@ -135,6 +137,8 @@ def test_names_from_data_sets_cannot_become_markup(made_up_run):
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert any(HOSTILE[0] in title and "windows" in title for title in page.titles)  # shown, as text
     assert r"$\frac{$" in text
+    assert "half \ufffd of a pair" in text
+    assert "\ufffdbackwards\ufffd" in text
     for plot in (run / "plots").iterdir():
         tags = {element.tag for element in ElementTree.parse(plot).iter()}
         assert not [tag for tag in tags if tag.endswith(("script", "img"))]
@@ -235,6 +239,17 @@ def test_failed_audit_is_not_hidden(small):
     assert "Leak audit failed" in page
     assert "none of them seen in training</p>" not in page
     assert "Leak audit passed" not in page
+
+
+def test_a_split_by_session_claims_no_new_people(small):
+    page = write_report(small).read_text()
+    assert page.count(" on new people") == 4
+    fold = next(iter(json.loads((small / "result.json").read_text())["leak_audit"]["folds"]))
+    shared = lambda result: result["leak_audit"]["folds"][fold].update(shared_people=["s01"])  # noqa: E731
+    page = write_report(change(small, shared)).read_text()
+    assert " on new people" not in page
+    for words in ("Macro-F1", "accuracy", "Alignment between branches", "Calibration"):
+        assert f"{words} on known people, in new sessions" in page
 
 
 def test_embedding_may_cover_some_windows_only(small):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from dcdp.evaluation import endurance_of
+from dcdp.reports import robustness
 from dcdp.reports.benchmark_plots import looks_of
 from dcdp.reports.robustness import absence_table, draw_curves, loss_table, write_robustness
 from dcdp.signals.corruptions import CORRUPTIONS
@@ -59,7 +60,7 @@ def test_curves_have_a_panel_a_corruption_and_a_line_a_method(methods):
     drawing = draw_curves("x", methods, looks_of([one.method for one in methods], "dcdp"))
     assert drawing.svg.count("<title>forest, ") == len(CORRUPTIONS)
     assert "<title>dcdp, 0: 0.900, 0.1: 0.880, 0.25: 0.860, 0.5: 0.840, 1: 0.820</title>" in drawing.svg
-    assert "share of training spread (1: 3 m/s2)" in drawing.svg
+    assert "share of training spread (1: 3 m/s²)" in drawing.svg
     for corruption in CORRUPTIONS:
         assert f">{corruption}<" in drawing.svg
 
@@ -80,3 +81,22 @@ def test_without_corruptions_there_are_no_curves():
     only = endurance_of([result("dcdp", 0.9, 0.02, kinds=())])
     assert draw_curves("x", only, looks_of(["dcdp"], "dcdp")) is None
     assert loss_table(only)[1] == []
+
+
+def test_all_panels_have_one_scale(methods, monkeypatch):
+    limits = []
+    dress = robustness.dress
+    monkeypatch.setattr(robustness, "dress", lambda axes, *a, **k: (limits.append(axes), dress(axes, *a, **k))[1])
+    draw_curves("x", methods, looks_of([one.method for one in methods], "dcdp"))
+    ranges = {axes.get_ylim() for axes in limits}
+    assert len(limits) == len(CORRUPTIONS)
+    assert len(ranges) == 1
+    ((low, high),) = ranges
+    assert low < 0.4 < 0.9 < high  # from the forest under the worst noise to dcdp undisturbed
+
+
+def test_the_page_says_what_was_met_in_training_and_writes_true_minus_signs(tmp_path, methods):
+    page = write_robustness(tmp_path / "page.html", methods).read_text()
+    assert "none saw them in training" not in page
+    assert "dcdp hides branches and placements from some windows" in page
+    assert re.search(r'<td class="n">\N{MINUS SIGN}0\.\d{3} to \N{MINUS SIGN}0\.\d{3}</td>', page)

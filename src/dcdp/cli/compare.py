@@ -83,15 +83,23 @@ def _read(words: Sequence[str], split: str) -> list[MethodResult]:
 
     found = []
     for word in words:
-        name, equals, path = word.partition("=")
-        if not equals or Path(word).exists():
-            name, path = "", word
-        found += read_method_results(Path(path), name)
+        name, path = _named(word)
+        found += read_method_results(path, name)
     chosen = [one for one in found if split in ("", one.split)]
     if not chosen:
         there = ", ".join(sorted({one.split for one in found}))
         raise ConfigError("--split must be that of a result", f"'{split}'", f"There are results of {there}.")
     return chosen
+
+
+def _named(word: str) -> tuple[str, Path]:
+    """Split NAME=PATH; a file whose own name has an equals sign is taken as it is."""
+    name, equals, path = word.partition("=")
+    if not equals or (word and Path(word).exists()):
+        name, path = "", word
+    if not path:  # Path("") is the current folder, and all results below it would be read
+        raise ConfigError("a result must have a path", f"'{word}'", "Give PATH or NAME=PATH.")
+    return name, Path(path)
 
 
 def _without(results: Sequence[MethodResult], absent: str, html: Path | None) -> list[MethodResult]:
@@ -118,7 +126,8 @@ def _print_standing(table: Standing, absent: str) -> None:
 
 
 def _row_cells(row: Row, table: Standing) -> list[object]:
-    seeds = ", ".join(map(str, row.seeds)) + ("" if row.n_folds == table.n_folds else f" ({row.n_folds} folds)")
+    seeds = ", ".join(map(str, row.seeds))
+    seeds += "" if row.n_folds == table.n_folds else f" ({_counted(row.n_folds, 'fold', 'folds')})"
     scores = [f"{_score(row.mean)} ± {_score(row.spread)}", _interval(row.interval)]
     scores.append("" if row.by_group is None else _score(row.by_group))
     if row.difference is None or row.p_holm is None:

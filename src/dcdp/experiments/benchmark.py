@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dcdp.errors import DataError
+from dcdp.data.synthetic import BodyConfig
+from dcdp.errors import DataError, FormatError
 from dcdp.experiments.cells import claimed_cell, finish_cell, finished_result, fold_folder, folds_done
 from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.fold_job import FoldJob, Place, open_source, run_job
 from dcdp.experiments.grid import Cell, Grid, select_cells
 from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.progress import Board
+from dcdp.experiments.source import DataSource
 from dcdp.files import storage_errors
 from dcdp.splits import Split, make_folds, select_folds
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["GridOutcome", "run_grid"]
 
 _LOG = "log.jsonl"
+_Data = tuple[str, BodyConfig, float]
+"""What is opened: a data set by name, the body where it is that, and the longest gap that is bridged [s]."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def run_grid(
     """Run every cell that is not finished, and return the results of all.
 
     A cell ends in ``OUT/<data>-<split>/<method>/s<seed>.json``, in the layout of ``result.json`` with a ``cost``, and
-    an ``.npz`` of its predictions. A finished fold is never run again; an interrupted training goes on from its last
-    checkpoint. Every finished fold is also a line of ``OUT/log.jsonl``.
+    an ``.npz`` of its predictions. A finished fold is never run again, unless one of its files is damaged; an
+    interrupted training goes on from its last checkpoint. Every finished fold is also a line of ``OUT/log.jsonl``.
 
     Parameters
     ----------
@@ -94,7 +98,8 @@ def run_grid(
     Raises
     ------
     ConfigError
-        If a cell in the folder is of another configuration; nothing is run then.
+        If a cell in the folder is of another configuration, or of other people (finished ones are compared where their
+        data are opened for others); nothing is run then.
     StorageError
         If another process runs one of the cells.
     DcdpError
@@ -104,10 +109,14 @@ def run_grid(
     """
     out, cells = out or grid.out, select_cells(grid, only)
     place = Place(data, cache, resolve_device(device))
-    finished = {cell.name: finished_result(out, cell) for cell in cells}
-    open_cells = [cell for cell in cells if finished[cell.name] is None]
-    with ExitStack() as claims, Board(console, len(cells), len(cells) - len(open_cells), workers) as board:
-        states = {cell.name: _State(cell, splits) for cell, splits in _folds(open_cells, place, board).items()}
+    finished, damaged = _finished(out, cells)
+    open_cells = [cell for cell in cells if cell.name not in finished | damaged]
+    with ExitStack() as claims, Board(console, len(cells), len(finished), workers) as board:
+        sources = _sources(open_cells, place, board)
+        states = {cell.name: _State(cell, _folds(cell, sources[_data_of(cell)])) for cell in open_cells}
+        for cell in cells:  # a finished one must have had the people that those to run have
+            if cell.name in finished and _data_of(cell) in sources:
+                finished_result(out, cell, _folds(cell, sources[_data_of(cell)]))
         for state in states.values():
             claims.enter_context(claimed_cell(out, state.cell))
             state.folds = folds_done(out, state.cell, state.splits)
@@ -150,22 +159,35 @@ def run_grid(
             run_job, {name: (job,) for name, job in jobs.items()}, workers, step, done,
             unwanted=lambda name: bool(states[jobs[name].cell.name].failure),
         )  # fmt: skip
-    results = [result for result in finished.values() if result is not None]
-    return GridOutcome(results, {name: state.failure for name, state in states.items() if state.failure})
+    results = [finished[cell.name] for cell in cells if cell.name in finished]
+    return GridOutcome(results, damaged | {name: state.failure for name, state in states.items() if state.failure})
 
 
-def _folds(cells: Sequence[Cell], place: Place, board: Board) -> dict[Cell, tuple[Split, ...]]:
-    """Return the folds of every cell; each data set is opened once, and parsed here if it must be."""
-    sources: dict[Any, Any] = {}
-    folds = {}
+def _finished(out: Path, cells: Sequence[Cell]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return the results of the finished cells, and why others have none that can be read."""
+    finished: dict[str, dict[str, Any]] = {}
+    damaged: dict[str, str] = {}
     for cell in cells:
-        key = cell.data, cell.config.body, cell.config.windows.gap_s
-        if key not in sources:
-            sources[key] = open_source(cell.data, place, *key[1:], board.reading)
-        source = sources[key]
-        whole = make_folds(cell.split, source.subjects, official=source.official)
-        folds[cell] = select_folds(whole, cell.folds)
-    return folds
+        try:
+            if (result := finished_result(out, cell)) is not None:
+                finished[cell.name] = result
+        except FormatError as err:
+            damaged[cell.name] = str(err)
+    return finished, damaged
+
+
+def _data_of(cell: Cell) -> _Data:
+    return cell.data, cell.config.body, cell.config.windows.gap_s
+
+
+def _sources(cells: Sequence[Cell], place: Place, board: Board) -> dict[_Data, DataSource]:
+    """Open the data of the cells, each set once; it is parsed here if it must be."""
+    wanted = dict.fromkeys(_data_of(cell) for cell in cells)
+    return {(name, body, gap_s): open_source(name, place, body, gap_s, board.reading) for name, body, gap_s in wanted}
+
+
+def _folds(cell: Cell, source: DataSource) -> tuple[Split, ...]:
+    return select_folds(make_folds(cell.split, source.subjects, official=source.official), cell.folds)
 
 
 def _known(states: Mapping[str, _State]) -> dict[str, list[float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from dcdp.config import RunConfig
-from dcdp.errors import ConfigError, StorageError
+from dcdp.errors import ConfigError, FormatError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
 from dcdp.experiments.acting import acting_settings, reads_setting, settled
-from dcdp.experiments.fold_job import DONE
+from dcdp.experiments.fold_file import DONE, PREDICTIONS, devices_of, read_finished, split_differences
 from dcdp.experiments.grid import Cell
 from dcdp.files import atomic_path, storage_errors, write_text
 from dcdp.models.network import EARLIER
@@ -41,31 +40,49 @@ def fold_folder(out: Path, cell: Cell, fold: str) -> Path:
 
 
 def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[str, Any]]:
-    """Read what the finished folds of an unfinished cell gave, by fold."""
-    files = {split.fold: fold_folder(out, cell, split.fold) / DONE for split in folds}
-    done = {fold: json.loads(file.read_text(encoding="utf-8")) for fold, file in files.items() if file.is_file()}
-    return {fold: found for fold, found in done.items() if not cell.robustness or "robustness" in found}
+    """Read what the finished folds of an unfinished cell gave, by fold; one with a damaged file is none of them.
+
+    Raises
+    ------
+    ConfigError
+        If a fold was finished with other people.
+    """
+    done = {}
+    for split in folds:
+        found = read_finished(fold_folder(out, cell, split.fold))
+        if found is not None and ("robustness" in found or not cell.robustness):
+            _require_same(out / cell.name, _other_people(found.get("split"), split), "people")
+            done[split.fold] = found
+    return done
 
 
 def n_folds_done(out: Path, cell: Cell) -> int:
     """Count the finished folds of an unfinished cell."""
-    return len(list((out / cell.name / "folds").glob(f"*/{DONE}")))
+    return sum(read_finished(path.parent) is not None for path in (out / cell.name / _FOLDS).glob(f"*/{DONE}"))
 
 
-def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
+def finished_result(out: Path, cell: Cell, splits: Sequence[Split] | None = None) -> dict[str, Any] | None:
     """Read the result of a cell; None if it is not finished.
+
+    Parameters
+    ----------
+    splits
+        The folds of the cell today, whose people must be those of the result; None where the data are not at hand.
 
     Raises
     ------
     FormatError
         If the file is damaged.
     ConfigError
-        If the result is that of another configuration or of other folds.
+        If the result is that of another configuration, of other folds or of other people.
     """
     path = result_path(out, cell)
     if not path.is_file():
         return None
-    result = read_result(path)
+    try:
+        result = read_result(path)
+    except FormatError as err:
+        raise FormatError(err.rule, err.got, f"Delete '{path}' to run the cell again.") from err
     wanted = {
         "data": cell.data_name, "method": cell.method.name, "base": cell.method.base, "seed": cell.seed,
         "folds": cell.folds,
@@ -75,6 +92,8 @@ def finished_result(out: Path, cell: Cell) -> dict[str, Any] | None:
     if cell.robustness and "robustness" not in result:
         different.append("no robustness")
     _require_same(path, different or _differences(result["config"], cell))
+    if splits is not None:
+        _require_same(path, _other_folds(result["split"]["folds"], splits), "people")
     return result
 
 
@@ -129,9 +148,11 @@ def finish_cell(
         All folds of the cell, and for each what `dcdp.experiments.fold_job.run_job` returned.
     keep
         Whether models and histories stay.
+    device
+        What folds ran on that do not say.
     """
     path = result_path(out, cell)
-    result = assemble_result(_joined(cell, splits, folds), device)
+    result = assemble_result(_joined(cell, splits, folds), devices_of(folds.values(), device))
     _join_predictions(path.with_suffix(".npz"), [fold_folder(out, cell, split.fold) for split in splits])
     write_result(path, result)
     if not keep:
@@ -186,7 +207,7 @@ def _cost(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
     parts = []
     for folder in folders:
-        with np.load(folder / "predictions.npz", allow_pickle=False) as part:
+        with np.load(folder / PREDICTIONS, allow_pickle=False) as part:
             parts.append({name: part[name] for name in part.files})
     whole: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     with atomic_path(path) as temporary:
@@ -209,9 +230,21 @@ def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
     ]
 
 
-def _require_same(path: Path, differences: Sequence[str]) -> None:
+def _other_folds(told: Sequence[Mapping[str, Any]], splits: Sequence[Split]) -> list[str]:
+    """Name the folds of a result that are none of today's, or else those that had other people."""
+    then = {facts["fold"]: facts for facts in told}
+    if then.keys() != {split.fold for split in splits}:
+        return [f"folds {', '.join(then)}, not {', '.join(split.fold for split in splits)}"]
+    return [found for split in splits for found in _other_people(then[split.fold], split)]
+
+
+def _other_people(facts: Mapping[str, Any] | None, split: Split) -> list[str]:
+    return [f"fold {split.fold}: {found}" for found in split_differences(facts, split)]
+
+
+def _require_same(path: Path, differences: Sequence[str], what: str = "configuration") -> None:
     if differences:
         raise ConfigError(
-            "a cell goes on with the configuration it began with", f"'{path}' with {'; '.join(differences[:3])}",
+            f"a cell goes on with the {what} it began with", f"'{path}' with {'; '.join(differences[:3])}",
             "Choose another folder with --out, or delete it to run the cell again.",
         )  # fmt: skip

@@ -15,9 +15,18 @@ from dcdp.balance import ModulationConfig
 from dcdp.batches import Batches
 from dcdp.data.store import Store
 from dcdp.evaluation import UNMEASURED_TEMPERATURE, fit_temperature, subject_macro_f1
-from dcdp.experiments.peer_task import OUR_RECIPE, FittedPeer, PeerTask, plain_name, together
+from dcdp.experiments.peer_task import (
+    HIDDEN_RECIPE,
+    OUR_RECIPES,
+    FittedPeer,
+    PeerTask,
+    plain_name,
+    recipe_of,
+    together,
+)
 from dcdp.inference import infer
 from dcdp.models.dual_path import DualPath
+from dcdp.models.network import resolve_network
 from dcdp.models.peers.registry import Recipe, build_peer, get_peer
 from dcdp.objectives import ObjectiveConfig
 from dcdp.records import Windows
@@ -34,7 +43,7 @@ def fit_deep(task: PeerTask) -> FittedPeer:
     stops = task.config.training.early_stopping and task.validation is not None
     people = (task.train,) if stops or task.validation is None else (task.train, task.validation)
     network, trained = _trained(task, people, task.validation if stops else None, None, "")
-    temperature = UNMEASURED_TEMPERATURE if task.name.endswith(f"@{OUR_RECIPE}") else 1.0
+    temperature = UNMEASURED_TEMPERATURE if recipe_of(task.name) in OUR_RECIPES else 1.0
     if stops and task.validation is not None:
         held_out = _batches(task, task.validation)
         temperature = fit_temperature(infer(network, held_out).joint, held_out.windows.label)
@@ -63,9 +72,9 @@ def _trained(
         held_out = _batches(task, validation)
         validate = lambda net: _validate(net, held_out)  # noqa: E731
     trained = fit(
-        network, _batches(task, together(parts)), *_method(task), seed=task.seed, validate=validate,
-        stop_epoch=stop_epoch, folder=task.folder / place if task.folder else None, resume=task.resume,
-        progress=task.progress,
+        network, _batches(task, together(parts)), *_method(task), branch_dropout=_branch_dropout(task), seed=task.seed,
+        validate=validate, stop_epoch=stop_epoch, folder=task.folder / place if task.folder else None,
+        resume=task.resume, progress=task.progress,
     )  # fmt: skip
     return network, trained
 
@@ -73,7 +82,7 @@ def _trained(
 def _method(task: PeerTask) -> tuple[TrainingConfig, ObjectiveConfig, ModulationConfig, AugmentConfig]:
     """Return the settings of `fit`: our budget, and the recipe of the peer's paper or our own."""
     config, plain = task.config, ModulationConfig(alpha=0.0, momentum=0.0)
-    if task.name.endswith(f"@{OUR_RECIPE}"):
+    if recipe_of(task.name) in OUR_RECIPES:
         objective = replace(config.objective, joint=1.0, branch=0.0, contrast=0.0)
         return config.training, objective, plain, config.augment
     recipe = get_peer(task.name).recipe or Recipe()
@@ -83,6 +92,11 @@ def _method(task: PeerTask) -> tuple[TrainingConfig, ObjectiveConfig, Modulation
     )  # fmt: skip
     objective = replace(config.objective, joint=1.0, branch=0.0, contrast=0.0, label_smoothing=0.0)
     return training, objective, plain, AugmentConfig(rotation_deg=0.0)
+
+
+def _branch_dropout(task: PeerTask) -> float:
+    """Return how often a whole branch is hidden: it costs a peer with all sensors, so that only one recipe has it."""
+    return resolve_network(task.config.network).branch_dropout if recipe_of(task.name) == HIDDEN_RECIPE else 0.0
 
 
 def _validate(network: DualPath, batches: Batches) -> dict[str, Any]:

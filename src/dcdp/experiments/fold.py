@@ -30,6 +30,7 @@ from dcdp.evaluation import (
     utilisation_gap,
 )
 from dcdp.evaluation.results import environment
+from dcdp.experiments.fold_file import DONE, PREDICTIONS, read_finished, read_scored, split_differences
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import DataSource
 from dcdp.files import atomic_path, write_text
@@ -109,18 +110,20 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     Returns
     -------
     dict
-        ``scores`` (with ``by_branch``, ``absent``, ``shapley``, ``subsets``, ``alignment``, ``utilisation``),
-        ``validation``, ``training``, ``leak_audit``, ``peers`` and ``seconds``.
+        ``split`` (as `dcdp.splits.Split.facts`), ``device``, ``scores`` (with ``by_branch``, ``absent``, ``shapley``,
+        ``subsets``, ``alignment``, ``utilisation``), ``validation``, ``training``, ``leak_audit``, ``peers`` and
+        ``seconds``.
 
     Raises
     ------
+    ConfigError
+        If the fold was finished with other people.
     SplitError, DataError
         If the parts share a subject or a sample, or training lacks a class.
     """
-    done = request.folder / "fold.json" if request.folder else None
-    if resume and done is not None and done.is_file():
-        result: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return result
+    if resume and request.folder and (finished := read_finished(request.folder)):
+        _require_same_people(request.folder / DONE, finished, request.split)
+        return finished
     request, audit = audit_fold(request)
     started = time.perf_counter()
     bundle, trained = train_fold(request, resume=resume, progress=progress)
@@ -129,6 +132,8 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     if request.alone:
         scores["utilisation"] = branch_utilisation(request, scores["by_branch"], progress)
     result = {
+        "split": request.split.facts(),
+        "device": request.device,
         "scores": scores,
         "validation": trained.validation,
         "training": _training_facts(request, bundle, trained),
@@ -136,11 +141,20 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
         "seconds": {"train": train_s, "evaluate": time.perf_counter() - started - train_s},
         "peers": {name: _peer(request, name, bundle.layouts, resume, progress) for name in request.peers},
     }
-    if request.folder is not None and done is not None:
+    if request.folder is not None:
         save_bundle(request.folder / "bundle.safetensors", bundle)
-        _save_predictions(request.folder / "predictions.npz", bundle, inferred, request.part("test"))
-        write_text(done, json.dumps(result))
+        _save_predictions(request.folder / PREDICTIONS, bundle, inferred, request.part("test"))
+        write_text(request.folder / DONE, json.dumps(result))
     return result
+
+
+def _require_same_people(path: Path, finished: Mapping[str, Any], split: Split) -> None:
+    """Refuse what was trained or tested on others: the name of a fold does not tell all of its people."""
+    if different := split_differences(finished.get("split"), split):
+        raise ConfigError(
+            "a run goes on with the people it began with", f"'{path}' with {'; '.join(different)}",
+            "Give the same data again, or start a new run with --out.",
+        )  # fmt: skip
 
 
 def audit_fold(request: FoldRequest) -> tuple[FoldRequest, dict[str, Any]]:
@@ -347,10 +361,9 @@ def _peer(
 ) -> dict[str, Any]:
     """Train and score a rival; a finished one is read back on resume."""
     folder = request.folder / "peers" / name if request.folder else None
-    done = folder / "peer.json" if folder else None
-    if resume and done is not None and done.is_file():
-        result: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return result
+    if resume and folder and (finished := read_scored(folder / "peer.json")):
+        _require_same_people(folder / "peer.json", finished, request.split)
+        return finished
 
     def report(step: int, steps: int, text: str) -> None:
         if progress is not None:
@@ -360,10 +373,10 @@ def _peer(
         name, request.source.store, layouts, request.part("train"), request.part("test"), request.seed,
         validation=request.part("validation"), config=request.config, device=request.device, folder=folder,
         resume=resume, progress=report,
-    )  # fmt: skip
-    if folder is not None and done is not None:
+    ) | {"split": request.split.facts()}  # fmt: skip
+    if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(done, json.dumps(result))
+        write_text(folder / "peer.json", json.dumps(result))
         for checkpoint in folder.rglob("checkpoint.safetensors"):  # nothing is left to go on with
             checkpoint.unlink()
     return result

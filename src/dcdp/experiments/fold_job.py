@@ -20,6 +20,7 @@ from dcdp.data.synthetic import BodyConfig
 from dcdp.experiments.cost import measure_cost
 from dcdp.experiments.feature_table import FeatureTable
 from dcdp.experiments.fold import FoldRequest, Report, audit_fold
+from dcdp.experiments.fold_file import DONE, PREDICTIONS
 from dcdp.experiments.grid import Cell
 from dcdp.experiments.methods import FittedMethod, fit_method, score_method
 from dcdp.experiments.robustness import score_robustness, training_spread
@@ -30,10 +31,7 @@ from dcdp.records import Windows
 from dcdp.signals.windows import WindowConfig, cut_windows
 from dcdp.splits import Split
 
-__all__ = ["DONE", "FoldJob", "Place", "open_source", "run_job"]
-
-DONE = "fold.json"
-"""What a finished fold leaves in its folder; written last."""
+__all__ = ["FoldJob", "Place", "open_source", "run_job"]
 
 _FOLDS_KEPT = 32
 
@@ -84,8 +82,9 @@ def run_job(job: FoldJob, report: Report | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``scores``, ``validation``, ``training``, ``leak_audit``, ``cost``, ``seconds``, ``branches``, ``labels`` and
-        ``null_label``; also written, beside the predictions of the test windows, into the folder of the job.
+        ``split`` (as `dcdp.splits.Split.facts`), ``device``, ``scores``, ``validation``, ``training``, ``leak_audit``,
+        ``cost``, ``seconds``, ``branches``, ``labels`` and ``null_label``; also written, beside the predictions of the
+        test windows, into the folder of the job.
 
     Raises
     ------
@@ -103,6 +102,8 @@ def run_job(job: FoldJob, report: Report | None = None) -> dict[str, Any]:
     robustness = _robustness(job, fitted, request, report)
     labels = request.windows.label_set
     result = {
+        "split": job.split.facts(),
+        "device": job.place.device,
         "scores": scores,
         "validation": fitted.validation,
         "training": fitted.training | {"n_windows": {p: len(i) for p, i in job.split.parts(request.windows).items()}},
@@ -179,7 +180,7 @@ def _features(
 def _save(job: FoldJob, fitted: FittedMethod, test: Windows, probability: NDArray[np.float32]) -> None:
     if job.keep and fitted.bundle is not None:
         save_bundle(job.folder / "bundle.safetensors", fitted.bundle)
-    with atomic_path(job.folder / "predictions.npz") as temporary:
+    with atomic_path(job.folder / PREDICTIONS) as temporary:
         np.savez_compressed(
             temporary, label=test.label, probability=probability.astype(np.float16), subject=test.subject,
             recording=test.recording, start_s=test.start_s,

@@ -13,6 +13,7 @@ from dcdp.config import RunConfig
 from dcdp.data import get_set, list_sets
 from dcdp.data.own import is_description, load_description
 from dcdp.errors import ConfigError, require_seed, unknown_name
+from dcdp.experiments.acting import reads_setting
 from dcdp.experiments.methods import OURS, Method, method_config, named_method
 from dcdp.models.peers import list_peers
 from dcdp.settings import build, load_toml
@@ -150,8 +151,8 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
     Raises
     ------
     ConfigError
-        If a key, data set, split, method, package or setting does not exist, there is no cell, or a cell is asked for
-        with different folds.
+        If a key, data set, split, method, package or setting does not exist, a variant sets what its base does not
+        read, there is no cell, or a cell is asked for with different folds.
     """
     tables = mapping.get("methods", {})
     if not isinstance(tables, Mapping):
@@ -240,7 +241,7 @@ def _cells(block: Block, variants: Mapping[str, Method], settings: tuple[str, ..
         raise ConfigError("cells must name a method", f"none for {', '.join(block.data)}", 'Add methods = ["dcdp"].')
     names = {data: _data_name(data, split) for data in block.data}
     methods = [named_method(name, variants) for name in block.methods]
-    return [
+    cells = [
         Cell(
             data, names[data], split, method, seed, method_config(method, names[data], settings), block.folds,
             block.robustness,
@@ -249,6 +250,19 @@ def _cells(block: Block, variants: Mapping[str, Method], settings: tuple[str, ..
         for method in methods
         for seed in block.seeds
     ]
+    for method in methods:
+        _require_read(method)
+    return cells
+
+
+def _require_read(method: Method) -> None:
+    """Refuse a variant that is no other than its base: what it sets is not read there."""
+    for assignment in method.settings:
+        if not reads_setting(method.base, assignment.partition("=")[0].strip()):
+            raise ConfigError(
+                "a variant must set what its base reads", f"'{assignment}' of methods.{method.name}, a '{method.base}'",
+                "Leave it out; what only some methods read may stand under [settings] or in the set of a table.",
+            )  # fmt: skip
 
 
 def _data_name(data: str, split: str) -> str:

@@ -112,7 +112,7 @@ class FittedMethod:
 
 
 def named_method(name: str, variants: Mapping[str, Method] | None = None) -> Method:
-    """Return a method by its name: ``dcdp``, a variant, a peer, or a deep peer ``@ours``.
+    """Return a method by its name: ``dcdp``, a variant, a peer, or a deep peer ``@ours`` or ``@hidden``.
 
     Raises
     ------

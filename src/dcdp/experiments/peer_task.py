@@ -16,10 +16,22 @@ from dcdp.errors import unknown_name
 from dcdp.models.network import BranchLayout
 from dcdp.records import Windows
 
-__all__ = ["OUR_RECIPE", "Describe", "FittedPeer", "PeerTask", "Predict", "Report", "plain_name", "together"]
+__all__ = [
+    "HIDDEN_RECIPE",
+    "OUR_RECIPES",
+    "Describe",
+    "FittedPeer",
+    "PeerTask",
+    "Predict",
+    "Report",
+    "plain_name",
+    "recipe_of",
+    "together",
+]
 
-OUR_RECIPE = "ours"
-"""``NAME@ours`` is a deep peer trained by our recipe."""
+HIDDEN_RECIPE = "hidden"
+OUR_RECIPES = ("ours", HIDDEN_RECIPE)
+"""``NAME@ours`` is a deep peer trained by our recipe; from ``NAME@hidden`` whole branches are hidden too."""
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -77,9 +89,14 @@ def plain_name(name: str) -> str:
         If there is no recipe of that name.
     """
     plain, at, recipe = name.partition("@")
-    if at and recipe != OUR_RECIPE:
-        raise unknown_name("recipe of a peer", recipe, (OUR_RECIPE,))
+    if at and recipe not in OUR_RECIPES:
+        raise unknown_name("recipe of a peer", recipe, OUR_RECIPES)
     return plain
+
+
+def recipe_of(name: str) -> str:
+    """Return the recipe in the name of a peer, one of `OUR_RECIPES`; empty for that of its paper."""
+    return name.partition("@")[2]
 
 
 def together(parts: Sequence[Windows]) -> Windows:

@@ -31,7 +31,8 @@ Array = NDArray[np.float32]
 def expand_peers(names: Sequence[str]) -> tuple[str, ...]:
     """Return the peers that are asked for, each once; ``all`` stands for every one there is.
 
-    ``NAME@ours`` is a deep peer trained by our own recipe (optimiser, rates, weight averaging, augmentation).
+    ``NAME@ours`` is a deep peer trained by our own recipe (optimiser, rates, weight averaging, augmentation); from
+    ``NAME@hidden`` whole branches are hidden as well, as often as `network.branch_dropout` says.
 
     Raises
     ------

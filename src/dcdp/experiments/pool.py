@@ -75,7 +75,9 @@ def run_jobs(
     jobs
         Name -> arguments, in order. They may travel to another process: give names and settings, not data.
     workers
-        How many run at a time; 1 runs them in this process. Processes share the threads that torch has here.
+        How many run at a time; 1 runs them in this process. More are processes that share the threads that torch has
+        here, each with as many whether all of them have a job or only one is left: figures depend on it in their last
+        bits, and must not on what an interruption left to do.
     step
         Called as ``step(name, steps_done, steps, text)`` now and then.
     done
@@ -88,8 +90,8 @@ def run_jobs(
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, once every job has written its checkpoint.
     """
-    if workers > 1 and len(jobs) > 1:
-        _run_in_processes(work, jobs, min(workers, len(jobs)), step, done, unwanted)
+    if workers > 1 and jobs:
+        _run_in_processes(work, jobs, workers, step, done, unwanted)
         return
     with _stoppable():
         for name, arguments in jobs.items():
@@ -166,11 +168,11 @@ def _run_in_processes(
 ) -> None:
     waiting = list(jobs)[::-1]
     crew: dict[Connection, _Worker] = {}
-    threads = max(1, torch.get_num_threads() // workers)
+    threads, size = max(1, torch.get_num_threads() // workers), min(workers, len(jobs))
     with _thread_variables(threads), Interruption() as interruption:
         try:
             while waiting or any(worker.job for worker in crew.values()):
-                while len(crew) < workers:
+                while len(crew) < size:
                     worker = _hire(threads)
                     crew[worker.line] = worker
                 for worker in crew.values():

@@ -17,6 +17,7 @@ from dcdp.data.quality import require_trainable
 from dcdp.errors import BundleError, ConfigError, require_seed
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
 from dcdp.experiments.fold import FoldRequest, Report, evaluate_bundle, resolve_device, run_fold
+from dcdp.experiments.fold_file import devices_of
 from dcdp.experiments.peers import expand_peers, pool_peer
 from dcdp.experiments.pool import run_all
 from dcdp.experiments.source import DataSource, load
@@ -284,7 +285,7 @@ def _load(
 def _run_folds(
     request: RunRequest, config: RunConfig, prepared: _Prepared, bar: Progress | None
 ) -> dict[str, dict[str, Any]]:
-    if request.workers > 1 and len(prepared.folds) > 1:
+    if request.workers > 1:  # one fold too: it must have the threads that it has among others
         return _run_in_processes(request, config, prepared, bar)
     results = {}
     for fold in _track(prepared.folds, bar, "folds"):
@@ -345,7 +346,7 @@ def _assemble(
             peer: pool_peer({fold: r["peers"][peer] for fold, r in results.items()}, labels.names)
             for peer in request.peers
         }
-    return assemble_result(parts, resolve_device(request.device))
+    return assemble_result(parts, devices_of(results.values(), resolve_device(request.device)))
 
 
 def _described(source: DataSource) -> dict[str, str]:

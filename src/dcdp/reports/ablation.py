@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dcdp.errors import FormatError, MissingError
 from dcdp.files import write_text
 from dcdp.reports.ink import GROUND, INK, RULE, SERIES, SOFT, Drawing, Sheet, draw, dress, new_sheet, shorten
-from dcdp.reports.sections import Figure, Page, Section, Table, render_sections
+from dcdp.reports.number_text import percent, plain_p, signed, signed_range
+from dcdp.reports.sections import Figure, Named, Page, Section, Table, render_sections
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,8 @@ WIDTH = 1040
 _PILLS = {"earns its place": "ahead", "harms": "behind", "tie": "", "off": ""}
 _COLOURS = {"earns its place": SERIES[2], "harms": SERIES[1], "tie": SERIES[0]}
 _GROUPS = {"added": "Added, one by one", "left out": "Left out of the full method"}
+_MAY_BE_BY_SESSION = "official"  # the one split whose test people may have trained, see `dcdp.splits.Split`
+_OF_ABSENCE = ("a branch absent", "its 95 % interval")
 
 
 def write_ablation(folder: Path) -> Path:
@@ -62,8 +65,9 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
     seeds = sorted({seed for row in components for seed in row["seeds"]})
     people = max((row["n_people"] for row in components), default=0)
     several = len(seeds) > 1
+    tested = "test people" if one["split"] == _MAY_BE_BY_SESSION else "people never seen"
     caption = (
-        f"Difference of macro-F1 with the part minus without it, on {people} people never seen"
+        f"Difference of macro-F1 with the part minus without it, on {people} {tested}"
         f"{f', up to {len(seeds)} seeds averaged by person' if several else ''}. The line is the bootstrap 95 % "
         f"interval of the mean over people{'; small dots are seeds' if several else ''}."
     )
@@ -72,7 +76,7 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
         judged.append(Figure(draw_forest(name, components), caption))
     judged += [_verdicts(group, components) for group in _GROUPS if any(row["group"] == group for row in components)]
     sections = [
-        Section(f"{name}: verdicts", "Which parts change the score on people never seen?", judged),
+        Section(f"{name}: verdicts", f"Which parts change the score on {tested}?", judged),
         Section(f"{name}: claims", "What the paper says its parts bring, measured.", _readings(one["readings"])),
         Section(f"{name}: scores", "How good was every variant?", [_variants(one["variants"])]),
     ]
@@ -82,15 +86,15 @@ def _sections(name: str, one: Mapping[str, Any]) -> list[Section]:
 def _verdicts(group: str, components: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         [
-            row["component"], row["about"], row["difference"], _interval(row["interval"]), row["p_holm"],
-            None if row["cost"] is None else f"{row['cost']:+.0%}", row["verdict"],
-            *_absent(row.get("absent")),
+            Named(row["component"], row["about"]), ", ".join(map(str, row["seeds"])),
+            signed(row["difference"]), signed_range(row["interval"]), plain_p(row["p_holm"]), percent(row["cost"]),
+            row["verdict"], *_absent(row.get("absent") or {}),
         ]
         for row in components
         if row["group"] == group
     ]  # fmt: skip
-    columns = ["part", "what it is", "difference", "95 % interval", "p (Holm)", "step", "verdict"]
-    columns += ["a branch absent", "95 % interval "]
+    figures = ["difference", "95 % interval", "p (Holm)", "step"]
+    columns = ["part", "seeds", *figures, "verdict", *_OF_ABSENCE]
     notes = {row["note"] for row in components if row["note"] and row["group"] == group}
     told = (
         "A part earns its place where the whole interval lies above 0, harms where it lies below, else it is a tie. "
@@ -98,11 +102,12 @@ def _verdicts(group: str, components: Sequence[Mapping[str, Any]]) -> Table:
         "Step: by how much the part makes a step of training longer. "
         "A branch absent: the difference again, of the macro-F1 with one branch absent at test, mean over branches. "
     )
-    return Table(_GROUPS[group], columns, rows, told + " ".join(f"{note.capitalize()}." for note in sorted(notes)))
+    told += " ".join(f"{note.capitalize()}." for note in sorted(notes))
+    return Table(_GROUPS[group], columns, rows, told, numeric=("seeds", *figures, *_OF_ABSENCE))
 
 
-def _absent(told: Mapping[str, Any] | None) -> tuple[float | None, str | None]:
-    return (None, None) if told is None else (told["difference"], _interval(told["interval"]))
+def _absent(told: Mapping[str, Any]) -> tuple[str, str]:
+    return signed(told.get("difference")), signed_range(told.get("interval"))
 
 
 def _readings(readings: Mapping[str, Any]) -> list[Table]:
@@ -130,14 +135,24 @@ def _stability(told: Mapping[str, Any]) -> Table:
         ["variance of the loss between steps",
          _small(told["step_variance"]["with"]), _small(told["step_variance"]["without"])],
     ]  # fmt: skip
-    note = told["note"].capitalize()
+    columns = ["with momentum", "without"]
+    return Table("Stability", ["measure", *columns], rows, " ".join(_steadiness(told)), numeric=columns)
+
+
+def _steadiness(told: Mapping[str, Any]) -> list[str]:
+    """Return sentences: by how much the loss varies more or less with momentum, and what to keep in mind."""
+    sentences = []
     if told["steadier"] is not None:
-        low, high = told["interval"]
-        note = (
-            f"With momentum the loss varies {told['steadier']:.0%} less from step to step (95 % interval {low:.0%} to "
-            f"{high:.0%}, paired by fold and seed). {note}"
+        steadier, (low, high) = told["steadier"], told["interval"]
+        change = f"{100 * abs(steadier):.0f} % {'less' if steadier > 0 else 'more'}"
+        sentences.append(
+            f"With momentum the loss varies {change} from step to step (95 % interval of the change "
+            f"{percent(-high)} to {percent(-low)}, paired by fold and seed)."
         )
-    return Table("Stability", ["measure", "with momentum", "without"], rows, note)
+    if told["note"]:
+        one = len(told["seeds"]) == 1
+        sentences.append(f"{told['note'].replace('1 seeds', '1 seed') if one else told['note']}.")
+    return sentences
 
 
 def _variants(variants: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -193,14 +208,10 @@ def _draw_row(sheet: Sheet, axes: Axes, place: int, row: Mapping[str, Any]) -> N
     axes.plot(row["interval"], [place, place], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
     for seed, difference in row["by_seed"].items():
         (dot,) = axes.plot([difference], [place], "o", color=colour, markersize=3.5, alpha=0.6, markerfacecolor=GROUND)
-        sheet.tip(dot, f"{row['component']}, seed {seed}: {difference:+.4f}")
+        sheet.tip(dot, f"{row['component']}, seed {seed}: {signed(difference, 4)}")
     (dot,) = axes.plot([row["difference"]], [place], "D", color=colour, markersize=6.5)
-    low, high = row["interval"]
-    sheet.tip(dot, f"{row['with']} minus {row['without']}: {row['difference']:+.4f} [{low:+.4f}, {high:+.4f}]")
-
-
-def _interval(interval: Sequence[float] | None) -> str | None:
-    return None if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
+    low, high = (signed(end, 4) for end in row["interval"])
+    sheet.tip(dot, f"{row['with']} minus {row['without']}: {signed(row['difference'], 4)} [{low}, {high}]")
 
 
 def _small(value: float | None) -> str | None:

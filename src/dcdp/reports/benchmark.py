@@ -23,6 +23,7 @@ from dcdp.evaluation import (
     unique_results,
 )
 from dcdp.files import write_text
+from dcdp.reports.benchmark_costs import costs_of
 from dcdp.reports.benchmark_curves import draw_validation_by_method
 from dcdp.reports.benchmark_plots import Look, by_mean, draw_activities, draw_means, draw_people, looks_of, title_of
 from dcdp.reports.benchmark_ranks import COSTS, draw_costs, draw_ranks
@@ -30,11 +31,11 @@ from dcdp.reports.ink import COLOURS, Drawing
 from dcdp.reports.page import flat_settings, render
 from dcdp.reports.robustness import draw_curves
 from dcdp.reports.run_folder import shared_people
+from dcdp.reports.trained_with import trained_with
 
 __all__ = ["draw_benchmark", "write_benchmark_report"]
 
 Results = Path | Iterable[Path] | Iterable[MethodResult]
-Key = tuple[str, str, str]
 
 
 def write_benchmark_report(
@@ -118,7 +119,7 @@ def draw_benchmark(
         drawings[f"robustness-{title_of(table)}"] = draw_curves(
             f"{table.data}-{table.split}", _endured(here, looks), looks
         )
-    drawings["costs"] = draw_costs(tables, _costs(results), looks)
+    drawings["costs"] = draw_costs(tables, costs_of(results, next(iter(looks))), looks)
     drawings["validation"] = draw_validation_by_method(results, looks)
     return {name: drawing for name, drawing in drawings.items() if drawing is not None}
 
@@ -134,19 +135,9 @@ def _f1(results: Sequence[MethodResult]) -> dict[str, dict[str, float]]:
     return {method: {label: float(np.mean(values)) for label, values in own.items()} for method, own in found.items()}
 
 
-def _costs(results: Sequence[MethodResult]) -> dict[Key, dict[str, float]]:
-    """Return the cost of each method on each data set and split, median over seeds."""
-    found: dict[Key, dict[str, list[float]]] = {}
-    for one in results:
-        own = found.setdefault((one.data, one.split, one.method), {})
-        for name, value in one.cost.items():
-            own.setdefault(name, []).append(value)
-    return {key: {name: float(np.median(values)) for name, values in own.items()} for key, own in found.items()}
-
-
 def _context(results: Sequence[MethodResult], tables: Sequence[Standing], looks: Mapping[str, Look]) -> dict[str, Any]:
     baseline = next(iter(looks))
-    ranks, costs = overall(tables), _costs(results)
+    ranks, costs = overall(tables), costs_of(results, baseline)
     return {
         "baseline": baseline,
         "methods": list(looks),
@@ -157,12 +148,15 @@ def _context(results: Sequence[MethodResult], tables: Sequence[Standing], looks:
         "seeds": sorted({one.seed for one in results}),
         "verdicts": _verdicts(tables),
         "ranks": ranks,
-        "costs": [(title_of(table), [(row.method, costs[table.data, table.split, row.method]) for row in table.rows])
-                  for table in tables],
-        "cost_names": [name for name in ("bytes", *COSTS) if any(name in own for own in costs.values())],
+        "costs": [
+            (title_of(table), [(row.method, costs[table.data, table.split, row.method]) for row in table.rows])
+            for table in tables
+        ],
+        "several_machines": len({cost.machine for cost in costs.values()}) > 1,
+        "cost_names": [name for name in ("bytes", *COSTS) if any(name in cost.spent for cost in costs.values())],
         "cost_titles": {"bytes": "bytes", **COSTS},
         "endured": [
-            (title_of(table), endured, _absent(endured))
+            (title_of(table), endured, _absent(endured), trained_with(_disturbed(_here(results, table))))
             for table in tables if (endured := _endured(_here(results, table), looks))
         ],
         "made_by": [(title_of(table), _made_by(_here(results, table), baseline)) for table in tables],
@@ -199,9 +193,14 @@ def _verdicts(tables: Sequence[Standing]) -> dict[str, int]:
 
 def _endured(results: Sequence[MethodResult], looks: Mapping[str, Look]) -> list[Endurance]:
     """Return what each method keeps when its sensors are disturbed, in the order of the looks."""
-    own = [dict(one.result) | {"method": one.method} for one in results if not one.is_peer]
-    found = {one.method: one for one in endurance_of(own)}
+    found = {one.method: one for one in endurance_of(_disturbed(results))}
     return [found[method] for method in looks if method in found]
+
+
+def _disturbed(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
+    """Return the results that were scored under disturbances too; of a peer the block beside it is another's."""
+    own = [one for one in results if not one.is_peer and one.result.get("robustness")]
+    return [{"base": one.result["method"], **one.result, "method": one.method} for one in own]
 
 
 def _absent(methods: Sequence[Endurance]) -> list[tuple[str, list[tuple[float, float] | None]]]:
@@ -224,21 +223,29 @@ def _made_by(results: Sequence[MethodResult], baseline: str) -> dict[str, Any]:
     rows = []
     for method in sorted({one.method for one in results}, key=lambda name: (name != first.method, name)):
         mine = [one for one in results if one.method == method]
-        changed = _changed(settings, own[method]) if method in own else None
+        other = dict(flat_settings(own[method].result["config"])) if method in own else None
         rows.append({
             "method": method,
             "seeds": sorted(one.seed for one in mine),
             "files": sorted({one.path.relative_to(root).as_posix() for one in mine}),
-            "changed": changed,
+            "changed": None if other is None else _changed(settings, other),
+            "rest": "" if other is None else _told_by_one(settings, other),
         })  # fmt: skip
     folds = [fold["fold"] for fold in first.result["split"]["folds"]]
     return {"first": first.method, "settings": list(settings.items()), "rows": rows, "folds": folds}
 
 
-def _changed(settings: Mapping[str, str], one: MethodResult) -> list[tuple[str, str]]:
-    other = dict(flat_settings(one.result["config"]))
-    names = dict.fromkeys([*settings, *other])
-    return [(name, other.get(name, "none")) for name in names if settings.get(name) != other.get(name)]
+def _changed(settings: Mapping[str, str], other: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what both have, and differently."""
+    return [(name, other[name]) for name, value in settings.items() if name in other and other[name] != value]
+
+
+def _told_by_one(settings: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Say in a phrase in which sections one of the two has settings that the other has not: seldom worth a list."""
+    pairs = (("none of the further {} settings", settings, other), ("{} settings of its own", other, settings))
+    sections = [(words, dict.fromkeys(name.partition(".")[0] for name in has if name not in lacks))
+                for words, has, lacks in pairs]  # fmt: skip
+    return "; ".join(words.format(" and ".join(names)) for words, names in sections if names)
 
 
 def _told(results: Sequence[MethodResult], key: str) -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ WIDTH = 1040
 N_SIDE = 3  # data sets side by side
 _MARKERS = ("o", "D", "s", "^", "v", "P", "X")
 _NAME = 24
+_NARROWEST = 30  # px that the number of a cell needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,9 @@ def by_mean(tables: Sequence[Standing]) -> list[str]:
 def _means(sheet: Sheet, axes: Axes, table: Standing, methods: Sequence[str], looks: Mapping[str, Look]) -> None:
     for row in table.rows:
         y, look = methods.index(row.method), looks[row.method]
-        tip = f"{row.method}: {row.mean:.3f} by subject, {row.by_group:.3f} by group"
+        tip = f"{row.method}: {row.mean:.3f} by subject"
+        if row.by_group is not None:
+            tip += f", {row.by_group:.3f} by group"
         if row.interval is not None:
             axes.plot(row.interval, [y, y], color=look.colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
             tip += f", 95 % interval {row.interval[0]:.3f} to {row.interval[1]:.3f}"
@@ -183,10 +186,14 @@ def draw_activities(table: Standing, labels: Sequence[str], f1: Mapping[str, Map
     with new_sheet(min(WIDTH, left + width + overhang), top + row * len(known) + 12) as sheet:
         axes = sheet.axes(left, top, width, row * len(known))
         lowest = min(min(own.values()) for own in f1.values() if own)
+        numbers = width / len(methods) >= _NARROWEST
         for i, label in enumerate(known):
             for j, name in enumerate(methods):
                 if label in f1[name]:
-                    _cell(sheet, axes, i, j, f1[name][label], lowest, f"{name}, {label}: F1 {f1[name][label]:.3f}")
+                    tip = f"{name}, {label}: F1 {f1[name][label]:.3f}"
+                    _cell(sheet, axes, (i, j), f1[name][label], lowest, tip)
+                    if numbers:
+                        _number(sheet, axes, (i, j), f1[name][label], tip)
         axes.set(xlim=(-0.5, len(methods) - 0.5), ylim=(len(known) - 0.5, -0.5))
         axes.set_yticks(range(len(known)), [shorten(label.replace("_", " "), 30) for label in known])
         shown = [shorten(name, _NAME) for name in methods]
@@ -196,15 +203,20 @@ def draw_activities(table: Standing, labels: Sequence[str], f1: Mapping[str, Map
         return draw(f"activities-{table.data}-{table.split}", sheet)
 
 
-def _cell(sheet: Sheet, axes: Axes, row: int, column: int, value: float, lowest: float, tip: str) -> None:
+def _cell(sheet: Sheet, axes: Axes, place: tuple[int, int], value: float, lowest: float, tip: str) -> None:
     from matplotlib.patches import Rectangle
 
+    row, column = place
     # errors are what one looks for: from nothing at 1 to the lowest value of the figure; deeper would hide the number
     deep = 0.02 + 0.53 * ((1 - value) / max(1 - lowest, 0.05)) ** 0.8
     options = {"facecolor": SERIES[1], "alpha": round(min(deep, 1.0), 2), "linewidth": 0}
     cell = Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, **options)
     axes.add_patch(cell)
     sheet.tip(cell, tip)
+
+
+def _number(sheet: Sheet, axes: Axes, place: tuple[int, int], value: float, tip: str) -> None:
+    row, column = place
     shown = "1" if value >= 0.9995 else f"{value:.3f}".lstrip("0") or "0"
     text = axes.text(column, row, shown, ha="center", va="center_baseline", fontsize=11, color=INK)
     sheet.tip(text, tip)

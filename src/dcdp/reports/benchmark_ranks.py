@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dcdp.evaluation import Ranking, Standing
+from dcdp.reports.benchmark_costs import Cost, Key
 from dcdp.reports.benchmark_plots import WIDTH, Look, title_of
-from dcdp.reports.ink import INK, SOFT, Drawing, Sheet, draw, dress, legend, legend_height, new_sheet, shorten
+from dcdp.reports.ink import (
+    GROUND,
+    INK,
+    SOFT,
+    Drawing,
+    Sheet,
+    clean,
+    draw,
+    dress,
+    legend,
+    legend_height,
+    new_sheet,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,23 +98,23 @@ def _name(sheet: Sheet, axes: Axes, method: str, rank: float, edge: float, y: fl
     sheet.tip(text, f"{method}: mean rank {rank:.2f}")
 
 
-def draw_costs(
-    tables: Sequence[Standing], costs: Mapping[tuple[str, str, str], Mapping[str, float]], looks: Mapping[str, Look]
-) -> Drawing | None:
+def draw_costs(tables: Sequence[Standing], costs: Mapping[Key, Cost], looks: Mapping[str, Look]) -> Drawing | None:
     """Draw macro-F1 against each known cost: a row of panels a data set, a dot a method, costs on a log axis.
 
     Parameters
     ----------
     costs
-        (Data set, split, method) -> cost by name, see `dcdp.evaluation.MethodResult`.
+        As `dcdp.reports.benchmark_costs.costs_of` returns them. Where there are several machines, the dots of those
+        measured on the baseline's are filled, and the others hollow.
     """
-    spent = [[costs.get((table.data, table.split, row.method), {}) for row in table.rows] for table in tables]
+    spent = [[costs[table.data, table.split, row.method].spent for row in table.rows] for table in tables]
     shown = [key for key in COSTS if any(sum(key in cost for cost in own) >= 2 for own in spent)]
     known = [any(key in cost for cost in own for key in shown) for own in spent]
     tables = [table for table, here in zip(tables, known, strict=True) if here]
     if not shown or not tables:
         return None
-    names = [name for name in looks if any(key[2] == name and cost for key, cost in costs.items())]
+    names = [name for name in looks if any(key[2] == name and cost.spent for key, cost in costs.items())]
+    dots = _dots(costs, looks)
     left, gap, height = 64, 22, 190
     width = min((WIDTH - left - 20 - gap * (len(shown) - 1)) / len(shown), 380)
     top = legend_height([shorten(name, _NAME) for name in names], WIDTH - left) + 12
@@ -108,31 +123,45 @@ def draw_costs(
         for down, table in enumerate(tables):
             for side, key in enumerate(shown):
                 axes = sheet.axes(left + side * (width + gap), top + 32 + down * deep, width, height)
-                _cost_panel(sheet, axes, table, costs, key, looks)
+                _cost_panel(sheet, axes, table, costs, key, dots)
                 if side == 0:
-                    axes.set_title(title_of(table), fontweight="bold")
+                    axes.set_title(clean(title_of(table)), fontweight="bold")
                     axes.set_ylabel("macro-F1 by subject")
                 else:
                     axes.tick_params(axis="y", labelleft=False)
-        handles = [axes.plot([], [], **looks[name].dot())[0] for name in names]
+        handles = [axes.plot([], [], **_in_legend(name, dots))[0] for name in names]
         legend(sheet, handles, [shorten(name, _NAME) for name in names], left, WIDTH - left)
         return draw("costs", sheet)
+
+
+def _dots(costs: Mapping[Key, Cost], looks: Mapping[str, Look]) -> dict[Key, dict[str, Any]]:
+    dots = {key: looks[key[2]].dot(7.5) for key in costs}
+    if all(cost.is_at_home for cost in costs.values()):
+        return dots
+    faces = {key: looks[key[2]].colour if cost.is_at_home else GROUND for key, cost in costs.items()}
+    return {key: dot | {"markerfacecolor": faces[key]} for key, dot in dots.items()}
+
+
+def _in_legend(name: str, dots: Mapping[Key, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the dot that stands for a method: a filled one, if it has one."""
+    own = [dot for key, dot in dots.items() if key[2] == name]
+    return max(own, key=lambda dot: dot["markerfacecolor"] != GROUND)
 
 
 def _cost_panel(
     sheet: Sheet,
     axes: Axes,
     table: Standing,
-    costs: Mapping[tuple[str, str, str], Mapping[str, float]],
+    costs: Mapping[Key, Cost],
     key: str,
-    looks: Mapping[str, Look],
+    dots: Mapping[Key, Mapping[str, Any]],
 ) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-    spent = [costs.get((table.data, table.split, row.method), {}).get(key) for row in table.rows]
+    spent = [costs[table.data, table.split, row.method].spent.get(key) for row in table.rows]
     for row, cost in zip(table.rows, spent, strict=True):
         if cost is not None:
-            (dot,) = axes.plot([cost], [row.mean], **looks[row.method].dot(7.5))
+            (dot,) = axes.plot([cost], [row.mean], **dots[table.data, table.split, row.method])
             sheet.tip(dot, f"{row.method}: {row.mean:.3f}, {COSTS[key]} {cost:.4g}")
     dress(axes, x=COSTS[key], grid="both")
     axes.spines[["left", "bottom"]].set_visible(False)
@@ -145,10 +174,33 @@ def _cost_panel(
         low, high = np.log10(min(known)), np.log10(max(known))
         room = max(0.08 * (high - low), 0.15)
         axes.set_xlim(10 ** (low - room), 10 ** (high + room))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high - low > 1.3 else (1, 2, 5), numticks=8))
+        steps = _steps(low - room, high + room, axes.get_window_extent().width)
+        axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=8))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+
+
+def _steps(low: float, high: float, width: float) -> tuple[int, ...]:
+    """Return where in a decade ticks stand: at 1, 2 and 5 where their labels have room, else at 1 and 3 or at 1.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the axis, decimal logarithms.
+    width
+        Of the axis [px].
+
+    Examples
+    --------
+    >>> _steps(0, 1.5, 210), _steps(4, 5.9, 210), _steps(0, 4, 210)
+    ((1, 2, 5), (1, 3), (1,))
+    """
+    longest = max(len(_short(5 * 10.0**decade)) for decade in range(math.floor(low), math.ceil(high)))
+    decade = width / (high - low)
+    if decade * math.log10(2) >= 6.6 * longest + 6:
+        return (1, 2, 5)
+    return (1, 3) if decade * math.log10(3) >= 6.6 * longest + 6 else (1,)
 
 
 def _short(value: float) -> str:

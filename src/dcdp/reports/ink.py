@@ -53,6 +53,8 @@ Grid = Literal["both", "x", "y"]
 INK, SOFT, RULE, GROUND = (COLOURS[name][0] for name in ("ink", "soft", "rule", "ground"))
 SERIES = tuple(COLOURS[name][0] for name in ("blue", "red", "green", "purple", "gold", "sky", "stone"))
 
+# embeddings, overrides and isolates: with them a name could show its letters, and those after it, in another order
+_TURNS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _FONTS = "'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 _STYLE = {
     "axes.edgecolor": RULE,
@@ -148,7 +150,7 @@ def draw(name: str, sheet: Sheet) -> Drawing:
 
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({"svg.hashsalt": f"dcdp-{name}"}):  # salted by name: ids must not clash in the page
+    with mpl.rc_context({"svg.hashsalt": f"dcdp-{clean(name)}"}):  # salted by name: ids must not clash in the page
         sheet.figure.savefig(buffer, format="svg", metadata=nothing)
     svg = _lighten(_with_tips(buffer.getvalue(), sheet.tips))
     return Drawing(name, svg, _inline(svg, sheet.width))
@@ -192,9 +194,13 @@ def _inline(svg: str, width: int) -> str:
 
 
 def clean(text: object) -> str:
-    """Return the text on one line, without control characters (an XML file may not hold them)."""
+    """Return the text on one line, without characters that an XML file may not hold, or that turn its direction."""
     line = " ".join(str(text).split())
-    return "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cs", "Cn") else char for char in line)
+    return "".join("\ufffd" if _is_unfit(char) else char for char in line)
+
+
+def _is_unfit(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs", "Cn") or char in _TURNS
 
 
 def shorten(text: object, n_chars: int = 24) -> str:
@@ -212,9 +218,9 @@ def shorten(text: object, n_chars: int = 24) -> str:
 
 def dress(axes: Axes, title: str = "", x: str = "", y: str = "", grid: Grid = "y") -> None:
     """Give axes a title, units and a quiet grid (lines across ``x``, ``y`` or both)."""
-    axes.set_title(title, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_title(clean(title), fontweight="bold")
+    axes.set_xlabel(clean(x))
+    axes.set_ylabel(clean(y))
     axes.grid(visible=True, axis=grid)
     axes.spines["left" if grid == "y" else "bottom"].set_visible(False)
     axes.tick_params(axis="both", length=0, pad=6)

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcdp.reports.ink import COLOURS, SERIES, Drawing, clean
+from dcdp.reports.number_text import NONE, count, plain, plain_p, signed
 from dcdp.reports.run_folder import Run, mapping, numbers, shared_people
 from dcdp.reports.subjects import compare, scores_of
 
 __all__ = ["flat_settings", "render", "render_page", "reproduce"]
-
-_NONE = "\N{EN DASH}"
-_MINUS = "\N{MINUS SIGN}"
 
 
 def render_page(run: Run, drawings: Mapping[str, Drawing]) -> str:
@@ -33,7 +31,7 @@ def render(template: str, drawings: Mapping[str, Drawing], context: Mapping[str,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters.update(score=_score, signed=_signed, count=_count, duration=_duration, clean=clean)
+    pages.filters.update(score=plain, signed=signed, p=plain_p, count=count, duration=_duration, clean=clean)
     style = pages.get_template("report.css").render(light=_variables(0), dark=_variables(1))
     # Markup is text that is not escaped again: our own style, and SVG whose labels matplotlib has escaped
     svgs = {name: Markup(drawing.inline) for name, drawing in drawings.items()}
@@ -169,21 +167,9 @@ def _plain(item: Any) -> str:
     return ", ".join(map(_plain, item)) if isinstance(item, (list, tuple)) else clean(item)
 
 
-def _score(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", _MINUS)
-
-
-def _count(value: float | None) -> str:
-    return _NONE if value is None else f"{value:,.0f}".replace(",", "\u202f")
-
-
 def _duration(seconds: float | None) -> str:
     if seconds is None:
-        return _NONE
+        return NONE
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

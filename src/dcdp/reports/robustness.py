@@ -12,7 +12,9 @@ from dcdp.evaluation import AbsenceVerdict, Endurance, absence_verdicts
 from dcdp.files import write_text
 from dcdp.reports.benchmark_plots import WIDTH, Look, looks_of
 from dcdp.reports.ink import Drawing, Sheet, draw, dress, legend, legend_height, new_sheet, shorten
+from dcdp.reports.number_text import signed_range
 from dcdp.reports.sections import Figure, Page, Section, Table, render_sections
+from dcdp.reports.trained_with import UNTOLD
 from dcdp.signals.corruptions import CORRUPTIONS
 
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ _N_ACROSS = 3
 _PANEL = 190
 _NAME = 24
 _ABSENT = "absent_"
-_FOOT = "Made by dcdp from result files alone. Every method met the same disturbances, and none saw them in training."
+_FOOT = f"Made by dcdp from result files alone. {UNTOLD}"
 _ABSENCE_NOTE = (
-    "Absent at test only. Ours leaves the sensor out; of the others its channels (of trees: its statistics) are the "
+    "Taken away at test. Ours leaves the sensor out; of the others its channels (of trees: its statistics) are the "
     "mean over the training windows. Loss: macro-F1 with all sensors minus that, mean over test people."
 )
 _VERDICT_NOTE = (
@@ -136,10 +138,11 @@ def draw_curves(name: str, methods: Sequence[Endurance], looks: Mapping[str, Loo
     kinds = [kind for kind in CORRUPTIONS if any(kind in one.points for one in methods)]
     if not kinds:
         return None
-    across, left, gap = min(_N_ACROSS, len(kinds)), 56, 52
+    across, left, gap = min(_N_ACROSS, len(kinds)), 56, 28
     width = (WIDTH - left - 20 - gap * (_N_ACROSS - 1)) / _N_ACROSS
     shown = [shorten(one.method, _NAME) for one in methods]
     top, deep = legend_height(shown, WIDTH - left) + 14, _PANEL + 100
+    low, high = _span(methods, kinds)
     with new_sheet(WIDTH, top + deep * -(-len(kinds) // across)) as sheet:
         for place, kind in enumerate(kinds):
             down, side = divmod(place, across)
@@ -150,9 +153,19 @@ def draw_curves(name: str, methods: Sequence[Endurance], looks: Mapping[str, Loo
             dress(axes, kind, x=_severity_label(kind, here[0]), y="macro-F1" if side == 0 else "")
             axes.xaxis.label.set_fontsize(10)
             axes.set_xticks(range(len(here[0].points[kind]) + 1), ["0", *here[0].points[kind]])
+            axes.set_ylim(low, high)
+            axes.tick_params(axis="y", labelleft=side == 0)
         handles = [axes.plot([], [], **looks[one.method].dot())[0] for one in methods]
         legend(sheet, handles, shown, left, WIDTH - left)
         return draw(f"curves-{name}", sheet)
+
+
+def _span(methods: Sequence[Endurance], kinds: Sequence[str]) -> tuple[float, float]:
+    """Return one range for all panels, so that a mild corruption does not look like a strong one."""
+    values = [one.clean_mean for one in methods]
+    values += [one.mean(kind, level) for one in methods for kind in kinds for level in one.points.get(kind, {})]
+    edge = max(0.05 * (max(values) - min(values)), 0.005)
+    return min(values) - edge, max(values) + edge
 
 
 def _line(sheet: Sheet, axes: Axes, one: Endurance, kind: str, look: Look) -> None:
@@ -172,7 +185,9 @@ def _severity_label(kind: str, one: Endurance) -> str:
     level, sizes = next(((level, sizes) for level, sizes in one.sizes.get(kind, {}).items() if sizes), ("", {}))
     if not sizes:
         return corruption.unit
-    whole = ", ".join(f"{size / float(level):.2g} {unit}" for unit, size in sizes.items() if unit != "1")
+    whole = ", ".join(
+        f"{size / float(level):.2g} {unit.replace('m/s2', 'm/s²')}" for unit, size in sizes.items() if unit != "1"
+    )
     return f"share of training spread (1: {whole})" if whole else "share of training spread"
 
 
@@ -199,14 +214,15 @@ def _verdict_table(verdicts: Sequence[AbsenceVerdict], own: str) -> Table:
     rows: list[list[float | str | None]] = [
         [
             one.absent, one.loss, one.peer, one.peer_loss, one.ratio, "yes" if one.met else "no",
-            None if one.interval is None else "{:+.3f} to {:+.3f}".format(*one.interval),
+            signed_range(one.interval),
             f"{one.steadiest} {one.steadiest_loss:.3f}",
         ]
         for one in verdicts
     ]  # fmt: skip
     columns = ["absent", f"{own} loses", "best peer", "it loses", "ratio", "less than half", "loss minus half of its",
                "peer that loses least"]  # fmt: skip
-    return Table(f"Does {own} lose less than half of what the best peer loses?", columns, rows, _VERDICT_NOTE)
+    title = f"Does {own} lose less than half of what the best peer loses?"
+    return Table(title, columns, rows, _VERDICT_NOTE, numeric=("loss minus half of its",))
 
 
 def _mean_loss(one: Endurance, kind: str) -> float | None:

@@ -96,7 +96,7 @@ def _mean_row(sheet: Sheet, axes: Axes, method: Scores, place: int, y: float) ->
     values = np.array(list(method.by_subject.values()))
     tip = f"{method.name}: mean {method.mean:.3f}"
     if len(values) >= FEWEST:
-        low, high = interval(values)
+        low, high = np.clip(interval(values), 0, 1)  # of few people it may reach where no score can
         axes.plot([low, high], [y, y], color=colour, linewidth=4, alpha=0.35, solid_capstyle="butt")
         tip += f", 95 % interval {low:.3f} to {high:.3f}"
     (dot,) = axes.plot([method.mean], [y], marker="|", markersize=13, markeredgewidth=2.5, color=colour)

@@ -7,31 +7,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcdp.reports.ink import COLOURS, Drawing, clean
+from dcdp.reports.number_text import NONE, plain
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-__all__ = ["Figure", "Page", "Section", "Table", "render_sections"]
+__all__ = ["Figure", "Named", "Page", "Section", "Table", "render_sections"]
 
-_NONE = "\N{EN DASH}"
-_MINUS = "\N{MINUS SIGN}"
 
-Cell = float | int | str | None
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name, and in small letters below it what it is."""
+
+    name: str
+    about: str
+
+
+Plain = float | int | str | None
+Cell = Plain | Named
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of plain values; None is a dash. Floats get three decimals, text stands as it is."""
+    """Rows of plain values; None is a dash. Floats get three decimals, text stands as it is.
+
+    ``numeric`` names columns of text that is a number all the same, such as "+14 %": they stand at the right, too.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    numeric: Sequence[str] = ()
 
     def is_numeric(self, column: int) -> bool:
         """Whether a column holds numbers alone."""
         known = [row[column] for row in self.rows if row[column] is not None]
-        return bool(known) and all(isinstance(value, (int, float)) for value in known)
+        numbers = bool(known) and all(isinstance(value, (int, float)) for value in known)
+        return numbers or self.columns[column] in self.numeric
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +105,7 @@ def _inline(drawing: Drawing) -> Markup:
     return Markup(drawing.inline)  # our own SVG, whose labels matplotlib has escaped
 
 
-def _cell(value: Cell) -> str:
-    if value is None:
-        return _NONE
-    text = f"{value:.3f}" if isinstance(value, float) else clean(value)
-    return text.replace("-", _MINUS) if isinstance(value, (int, float)) else text
+def _cell(value: Plain) -> str:
+    if value is None or isinstance(value, str):
+        return NONE if value is None else clean(value)
+    return plain(value, 3 if isinstance(value, float) else 0)

@@ -12,6 +12,7 @@ import numpy as np
 from dcdp.errors import FormatError, MissingError
 from dcdp.files import write_text
 from dcdp.reports.ink import SERIES, SOFT, Drawing, draw, dress, legend, new_sheet, shorten
+from dcdp.reports.number_text import signed, signed_range
 from dcdp.reports.sections import Figure, Page, Section, Table, render_sections
 
 __all__ = ["draw_importance", "draw_trials", "write_tuning"]
@@ -76,10 +77,9 @@ def _found(result: Mapping[str, Any]) -> list[Table]:
     compared = test["comparison"]
     note = "One person was tested: nothing to compare."
     if compared:
-        low, high = compared["interval"]
         note = (
-            f"Over {compared['n_pairs']} people the tuned settings gain {compared['mean_difference']:+.3f} "
-            f"(95 % interval {low:+.3f} to {high:+.3f}): {compared['verdict']}. {compared['note'].capitalize()}"
+            f"Over {compared['n_pairs']} people the tuned settings gain {signed(compared['mean_difference'])} (95 % "
+            f"interval {signed_range(compared['interval'])}): {compared['verdict']}. {compared['note'].capitalize()}"
         )
     people = [[who, value, test["tuned"]["by_subject"][who]] for who, value in test["default"]["by_subject"].items()]
     return [
