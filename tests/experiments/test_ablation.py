@@ -134,7 +134,7 @@ def test_it_tells_verdicts_and_readings(finished: tuple[Path, Ablation, dict[str
     assert one["variants"]["modulation"] == one["variants"]["dcdp"]  # one training
     assert {row["stage"] for row in one["readings"]["alignment"]} == {"stage_1", "stage_2", "stage_3"}
     assert one["readings"]["stability"]["step_variance"]["with"] > 0
-    assert one["readings"]["stability"]["note"] == "1 seeds; a claim needs 5"
+    assert one["readings"]["stability"]["note"] == "1 seed; a claim needs 5"
 
 
 def test_it_goes_on_without_training_anything_again(
