@@ -177,6 +177,12 @@ def test_a_mixer_block_adds_to_what_it_was_given():
     assert torch.equal(block(x), x)
 
 
+def test_a_mixer_block_is_one_perceptron_down_the_columns_and_one_along_the_rows():
+    block, x = MlpMixer(6, 50, 4).blocks[0], random_windows(26, 128)
+    turned = x + block.across_patches(block.before_patches(x).mT).mT
+    torch.testing.assert_close(block(x), turned + block.across_features(block.before_features(turned)))
+
+
 @pytest.fixture
 def graph():
     return SensorGraph([[0, 1, 2], [3, 4], [5, 6, 7]], 40, 4).eval()

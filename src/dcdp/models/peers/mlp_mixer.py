@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 
 __all__ = ["MlpMixer"]
@@ -60,9 +63,19 @@ class _Block(nn.Module):
         self.across_features = _perceptron(_WIDTH, _CHANNEL_UNITS)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.across_patches(self.before_patches(x).transpose(1, 2)).transpose(1, 2)
+        narrow, bend, widen = cast("tuple[nn.Linear, nn.GELU, nn.Linear]", tuple(self.across_patches))
+        units = bend(_across_rows(narrow, self.before_patches(x), narrow.bias[:, None]))
+        x = _across_rows(widen, units, x + widen.bias[:, None])
         out: Tensor = x + self.across_features(self.before_features(x))
         return out
+
+
+def _across_rows(layer: nn.Linear, x: Tensor, plus: Tensor) -> Tensor:
+    """Return ``plus + W x``, the weights of a linear layer across the rows of (B, P, D).
+
+    The layer itself works across columns: turning its input and output round costs a CPU a fifth of a training step.
+    """
+    return torch.baddbmm(plus, layer.weight.expand(len(x), -1, -1), x)
 
 
 def _perceptron(width: int, units: int) -> nn.Sequential:
