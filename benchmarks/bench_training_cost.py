@@ -70,9 +70,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--set", action="append", default=[], dest="settings")
     options = parser.parse_args()
-    config = default_config(options.data)
-    for assignment in options.settings:
-        config = override(config, assignment)
+    config = override(default_config(options.data), *options.settings)
     source = load(options.data)
     windows = cut_windows(source.store, config.windows)
     how = resolve_network(config.network).branch_by

@@ -101,9 +101,7 @@ def main() -> None:
     cells = {tuple(c.get(name) for name in KEY): c for c in map(json.loads, lines)}
     jobs, keys, digests = {}, {}, {}
     for variant in ["", *options.variants]:
-        config = default_config(options.data)
-        for assignment in variant.split():
-            config = override(config, assignment)
+        config = override(default_config(options.data), *variant.split())
         config = replace(config, training=replace(config.training, patience=config.training.epochs))
         digest = digests[variant] = sha256(to_toml(settled(config)).encode()).hexdigest()[:12]
         for split in folds:

@@ -98,9 +98,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/modulation.jsonl"))
     parser.add_argument("--set", action="append", default=[], dest="settings")
     options = parser.parse_args()
-    config = default_config("synthetic")
-    for assignment in options.settings:
-        config = override(config, assignment)
+    config = override(default_config("synthetic"), *options.settings)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     cells = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     facts = f"{to_toml(settled(config))} {options.dominance}"

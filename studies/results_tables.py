@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md from the committed results: new people, absent and failing sensors, parts.
+"""Write the tables of docs/results.md from the committed results: new people, absent and failing sensors, rules, parts.
 
     python studies/results_tables.py [--check]
 
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from dcdp.evaluation import (
+    Comparison,
     Endurance,
     MethodResult,
     Row,
@@ -28,6 +29,7 @@ from dcdp.evaluation import (
     read_method_results,
     read_result,
     standings,
+    with_absent,
 )
 from dcdp.experiments.verdicts import OFF, TIE
 from dcdp.files import write_text
@@ -66,6 +68,15 @@ FAILING = {
     "clock": "clocks apart by .1 .25 .5 1 s", "lost": "1 to 30 % of single samples lost",
     "packets": "1 to 30 % of packets of 0.5 s lost",
 }  # fmt: skip
+
+RULES = {
+    "joint_only": "joint loss alone", "weak_branch_losses": "branch losses of weight .05",
+    "branch_losses": "branch losses of weight 1", "dcdp_own": "ours, on the own loss (brake and lift)",
+    "dcdp_rule": "ours", "dcdp": "ours and contrast: the default", "mmpareto": "MMPareto", "pmr": "PMR",
+    "g_blending": "G-Blending", "agm": "AGM", "dgl": "DGL", "ogm_ge": "OGM-GE", "cggm": "CGGM (mended)",
+}  # fmt: skip
+RECIPES = {"wave_": "rule, waveforms alone", "": "rule, as we train"}
+"""Start of the methods' names -> head of the table."""
 
 PEOPLE = "| set | method | seeds | by subject | by group | minus dcdp | p | published (by group) |"
 ABSENT = "| set | absent | dcdp | best peer | its loss | ratio | least of any peer |"
@@ -131,6 +142,23 @@ def failing_table() -> list[str]:
     return lines
 
 
+def rules_table(recipe: str) -> list[str]:
+    """Return the lines of the table of balancing rules under a recipe: score, and what is gained on the joint loss."""
+    base = f"{recipe}joint_only"
+    told: list[tuple[dict[str, Row], dict[str, Row]]] = []
+    for name in HALVES:
+        folder = ROOT / "results" / "rivals" / f"{name}-group_2_fold"
+        found = [one for one in read_method_results(folder) if one.method in {recipe + rule for rule in RULES}]
+        told.append((_rows(found, base), _rows(with_absent(found), base)))
+    head = " | ".join(f"{title} | minus joint | absent, minus joint" for title in HALVES.values())
+    lines = [f"| {RECIPES[recipe]} | {head} |", "|---" * (1 + 3 * len(HALVES)) + "|"]
+    for rule, title in RULES.items():
+        if any(recipe + rule in rows for rows, _ in told):
+            cells = [cell for rows, absent in told for cell in _gains(recipe + rule, rows, absent)]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
+
+
 def parts_table() -> list[str]:
     """Return the lines of the ablation: each part added or left out, with all sensors and with one absent."""
     sets = json.loads((ROOT / "results" / "ablation.json").read_text(encoding="utf-8"))["sets"]
@@ -162,8 +190,8 @@ def main() -> int:
     options = parser.parse_args()
     before = PAGE.read_text(encoding="utf-8")
     after = before
-    for table in (people_table, absent_table, failing_table, parts_table):
-        after = put(after, table())
+    for table in (people_table(), absent_table(), failing_table(), *map(rules_table, RECIPES), parts_table()):
+        after = put(after, table)
     if options.check:
         for line in sorted(set(after.split("\n")) - set(before.split("\n"))):
             print(f"not on the page: {line}")
@@ -208,6 +236,31 @@ def _marked(title: str, sets: Sequence[Sequence[float | None]], best: Any = min)
             cell = "" if value is None else _short(value)
             cells.append(f"**{cell}**" if clear and value == best(known) else cell)
     return f"| {title} | {' | '.join(cells)} |"
+
+
+def _rows(results: Sequence[MethodResult], baseline: str) -> dict[str, Row]:
+    check_comparable(results)
+    (table,) = standings(results, baseline)
+    return {row.method: row for row in table.rows}
+
+
+def _gains(method: str, rows: Mapping[str, Row], absent: Mapping[str, Row]) -> Iterator[str]:
+    """Yield the cells of a rule on one set: its score, its gain, and its gain with one branch absent."""
+    if method not in rows:
+        yield from ("", "", "")
+        return
+    score = _short(rows[method].mean)
+    yield f"**{score}**" if rows[method].mean == max(row.mean for row in rows.values()) else score
+    for row in (rows[method], absent[method]):
+        yield "" if row.difference is None else _clear(row.difference)
+
+
+def _clear(difference: Comparison) -> str:
+    """Return a difference with its interval, bold where that leaves out 0."""
+    low, high = difference.interval
+    mean = _signed(difference.mean_difference)
+    marked = mean if difference.verdict == "tie" else f"**{mean}**"
+    return f"{marked} [{_signed(low)}, {_signed(high)}]"
 
 
 def _verdicts(one: Mapping[str, Any] | None, seeds: int) -> Iterator[str]:

@@ -134,6 +134,12 @@ def test_override_replaces_one_key(assignment: str, path: str, value: Any) -> No
     assert (dataclasses.replace(config, inner=restored) if group else restored) == Outer()
 
 
+def test_overrides_are_made_at_once_and_the_last_of_a_key_counts() -> None:
+    config = settings.override(Outer(), "inner.lr=3", "name=walk", "inner.patience=4", "inner.lr=2")
+    assert config == dataclasses.replace(Outer(), name="walk", inner=Inner(lr=2.0, patience=4))
+    assert settings.override(Outer()) == Outer()
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [

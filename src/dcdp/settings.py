@@ -90,14 +90,16 @@ def merge(config: T, mapping: Mapping[str, Any], where: str = "") -> T:
     return changed
 
 
-def override(config: T, assignment: str) -> T:
-    """Return a copy of ``config`` with one key replaced, as on a command line.
+def override(config: T, *assignments: str) -> T:
+    """Return a copy of ``config`` with some keys replaced, as on a command line.
+
+    All at once: settings that only fit together may come in any order. Of two for one key the last counts.
 
     Parameters
     ----------
     config
         A dataclass instance.
-    assignment
+    assignments
         ``"training.lr=1e-3"``. The value is read as TOML; a bare word is a string.
 
     Raises
@@ -105,22 +107,17 @@ def override(config: T, assignment: str) -> T:
     ConfigError
         If there is no ``=``, the key does not exist or names a group, or the value does not fit.
     """
-    key, equals, text = assignment.partition("=")
-    if not equals:
-        raise ConfigError("an override must be key=value", f"'{assignment}'", "For example training.seed=3.")
-    path, text = key.strip().split("."), text.strip()
-    _refuse_group(config, path)
-    value = _parse(text)
-    try:
-        return merge(config, _nest(path, value))
-    except ConfigError:
-        if value == text:
-            raise
-        try:  # a word that happens to read as a number or date ("01", "2024-05-01") may be meant as text
-            return merge(config, _nest(path, text))
-        except ConfigError:
-            pass
-        raise
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError("an override must be key=value", f"'{assignment}'", "For example training.seed=3.")
+        path = key.strip().split(".")
+        group = changes
+        for name in path[:-1]:
+            group = group.setdefault(name, {})
+        group[path[-1]] = _read(_kind_at(config, path), text.strip(), ".".join(path))
+    return merge(config, changes)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -283,25 +280,35 @@ def _join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
-def _nest(path: list[str], value: Any) -> dict[str, Any]:
-    """Return {a: {b: value}} for the path a.b."""
-    for name in reversed(path):
-        value = {name: value}
-    return dict(value)
-
-
-def _refuse_group(config: Any, path: list[str]) -> None:
-    """Refuse a path that ends on a group of keys or goes on behind a plain value."""
+def _kind_at(config: Any, path: list[str]) -> Any:
+    """Return the type of the value at a path; refuse one that ends on a group of keys or goes on behind a value."""
+    holder: Any = None
     for depth, name in enumerate(path):
         where = ".".join(path[:depth])
         if not dataclasses.is_dataclass(config):
             raise ConfigError(f"{where} must be a single value", f"'{'.'.join(path)}'", f"Write {where}=value.")
         if name not in _fields(config):
             raise unknown_name("configuration key", _join(where, name), [_join(where, key) for key in _fields(config)])
-        config = getattr(config, name)
+        holder, config = config, getattr(config, name)
     if dataclasses.is_dataclass(config):
         keys = ", ".join(f"{'.'.join(path)}.{key}" for key in _fields(config))
         raise ConfigError("an override must name a single key", f"'{'.'.join(path)}'", f"Give one of {keys}.")
+    return _hints(type(holder))[path[-1]]
+
+
+def _read(kind: Any, text: str, key: str) -> Any:
+    """Read a value of a type from a command line."""
+    value = _parse(text)
+    try:
+        return _fit(kind, value, key)
+    except ConfigError:
+        if value == text:
+            raise
+        try:  # a word that happens to read as a number or date ("01", "2024-05-01") may be meant as text
+            return _fit(kind, text, key)
+        except ConfigError:
+            pass
+        raise
 
 
 def _parse(text: str) -> Any:

@@ -62,6 +62,8 @@ def test_the_configuration_of_a_run_that_is_over_can_be_read(rule: str, tmp_path
 
 
 def test_settings_may_come_in_any_order() -> None:
-    """As `grids/rivals.toml` and the variant ``plain`` of an ablation set them, one by one."""
-    for last in ("modulation.rule=none", "modulation.alpha=0"):
-        assert override(override(RunConfig(), "objective.branch=0"), last).objective.branch == 0
+    for pair in (
+        ("objective.branch=0", "modulation.rule=none"),
+        ("modulation.rule=g_blending", "training.early_stopping=true"),
+    ):
+        assert override(RunConfig(), *pair) == override(RunConfig(), *pair[::-1])

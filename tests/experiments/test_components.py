@@ -43,9 +43,7 @@ KEYS = {
 
 
 def made(config: RunConfig, variant: str) -> RunConfig:
-    for assignment in list_variants(config)[variant]:
-        config = override(config, assignment)
-    return config
+    return override(config, *list_variants(config)[variant])
 
 
 def flat(tree: dict[str, object], where: str = "") -> dict[str, object]:
@@ -66,9 +64,7 @@ def test_two_variants_differ_in_their_part_alone(component: Component) -> None:
 
 
 def test_everything_is_at_work_in_the_full_chain_whatever_the_default_leaves_out() -> None:
-    bare = RunConfig()
-    for assignment in ("objective.branch=0", "objective.contrast=0", "modulation.alpha=0"):
-        bare = override(bare, assignment)
+    bare = override(RunConfig(), "objective.branch=0", "objective.contrast=0", "modulation.alpha=0")
     last = made(bare, "momentum")
     assert all((last.objective.branch, last.objective.contrast, last.modulation.alpha, last.modulation.momentum))
     assert made(bare, "no_contrast") == bare  # so the verdict on it is: off

@@ -23,9 +23,8 @@ def test_tables_may_be_nested_or_dotted() -> None:
 def test_the_default_space_holds_the_default_configuration() -> None:
     space = make_space(DEFAULT_SPACE, RunConfig())
     assert default_point(space, RunConfig())["network.dropout"] == 0.5  # filled in by the preset
-    config = RunConfig()
-    for key, value in default_point(space, RunConfig()).items():
-        config = override(config, f"{key}={value}")
+    point = default_point(space, RunConfig())
+    config = override(RunConfig(), *(f"{key}={value}" for key, value in point.items()))
     assert config.training == RunConfig().training
     assert config.objective == RunConfig().objective
 
@@ -42,9 +41,7 @@ def test_every_draw_can_be_set_and_stays_inside() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()
     for _ in range(20):
-        config = RunConfig()
-        for assignment in suggest(study.ask(), space, RunConfig()):
-            config = override(config, assignment)
+        config = override(RunConfig(), *suggest(study.ask(), space, RunConfig()))
         assert 32 <= config.training.batch_size <= 256
         assert config.network.dropout is not None
         assert 0.2 <= config.network.dropout <= 0.7

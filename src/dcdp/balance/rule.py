@@ -188,7 +188,7 @@ class BalanceRule:
     def _require_learning_heads(self, setting: str, branch: Tensor, present: Tensor) -> None:
         """Refuse, at the first step, branch losses (M,) of weight 0: the rule would act on heads that learn nothing.
 
-        Not where the configuration is built: it is also built of files of runs that are over, and setting by setting.
+        Not where the configuration is built: it is also built of files of runs that are over.
         """
         if self._begun:
             return

@@ -146,9 +146,7 @@ def resolve_config(name: str, file: Path | None, assignments: list[str]) -> RunC
     config = default_config(name)
     if file is not None:
         config = merge(config, load_toml(file))
-    for assignment in assignments:
-        config = override(config, assignment)
-    return config
+    return override(config, *assignments)
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -138,10 +138,7 @@ def method_config(method: Method, data: str, settings: tuple[str, ...] = ()) -> 
     ConfigError
         If a setting has no such key or value.
     """
-    config = default_config(data)
-    for assignment in (*settings, *method.settings):
-        config = override(config, assignment)
-    return config
+    return override(default_config(data), *settings, *method.settings)
 
 
 def fit_method(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dcdp.config import RunConfig
 from dcdp.errors import ConfigError, DcdpError
 from dcdp.experiments.fold import FoldRequest, Report, Watch, audit_fold, run_fold, train_fold
 from dcdp.experiments.search_space import Space, default_point, suggest
@@ -163,7 +162,7 @@ def _try(
         _repeat(study, trial, place, twin)
         return
     try:
-        config = _apply(request.fold.config, settings)
+        config = override(request.fold.config, *settings)
         training = replace(config.training, refit=False, early_stopping=True)  # without validation there is no score
         config = replace(config, training=training)
         for one in inner:
@@ -237,7 +236,7 @@ def _test(request: SearchRequest, best: FrozenTrial, progress: Report | None) ->
     default = run_fold(replace(fold, folder=folder / "default"), resume=True, progress=progress)
     tuned, place = default, best.user_attrs["place"]
     if place:
-        config = _apply(fold.config, best.user_attrs["settings"])
+        config = override(fold.config, *best.user_attrs["settings"])
         tuned = run_fold(replace(fold, config=config, folder=folder / f"trial_{place}"), resume=True, progress=progress)
     both = {"default": default, "tuned": tuned}
     return {key: {name: result[key] for name, result in both.items()} for key in ("validation", "scores", "training")}
@@ -260,12 +259,6 @@ def _trial_facts(trial: FrozenTrial) -> dict[str, Any]:
     value = trial.value if state == "finished" else None  # of a pruned one it is that of some early epoch
     facts = {"trial": trial.user_attrs["place"], "state": state, "validation": value, **told}
     return {key: value for key, value in facts.items() if key != "error" or value}
-
-
-def _apply(config: RunConfig, settings: tuple[str, ...] | list[str]) -> RunConfig:
-    for assignment in settings:
-        config = override(config, assignment)
-    return config
 
 
 def _without_test(request: FoldRequest) -> FoldRequest:
