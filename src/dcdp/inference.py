@@ -58,7 +58,7 @@ class Inferred:
         return softmax(logits / temperature)
 
 
-def infer(network: DualPath, batches: Batches, *, contrast: bool = False, batch_size: int = 512) -> Inferred:
+def infer(network: DualPath, batches: Batches, *, contrast: bool = False, batch_size: int = 256) -> Inferred:
     """Run the network over all windows, in order, without gradients.
 
     Parameters
@@ -70,7 +70,7 @@ def infer(network: DualPath, batches: Batches, *, contrast: bool = False, batch_
     contrast
         Whether to keep the stage embeddings.
     batch_size
-        Windows at a time; bounds the memory, not the result.
+        Windows at a time; bounds the memory, not the result. What a layer makes of them should fit a CPU's caches.
     """
     network.eval()
     parts = []
