@@ -15,6 +15,8 @@ from dcdp.experiments.pool import Failure, run_all, run_jobs
 
 def act(name, what, report):
     """Be a job."""
+    if what == "finish though told to stop":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     report(1, 2, "half")
     if what == "raise":
         raise ValueError("no")
@@ -24,6 +26,8 @@ def act(name, what, report):
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "sleep":
         time.sleep(600)
+    if what == "finish though told to stop":
+        time.sleep(1)
     report(2, 2, "whole")
     return {"name": name, "pid": os.getpid(), "threads": torch.get_num_threads()}
 
@@ -89,6 +93,21 @@ def test_an_interruption_ends_every_process():
     with pytest.raises(KeyboardInterrupt):
         ran(jobs_of("abc", a="sleep", b="sleep", c="sleep"), 2, step=step)
     assert sorted(began) == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_what_finishes_while_the_others_are_stopped_is_told():
+    outcomes = {}
+
+    def step(name, _done, _total, text):
+        if (name, text) == ("b", "half"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    jobs = jobs_of("abc", a="sleep", b="finish though told to stop")
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(act, jobs, 2, step, outcomes.__setitem__)
+    assert list(outcomes) == ["b"]
+    assert outcomes["b"]["name"] == "b"
 
 
 @pytest.mark.slow

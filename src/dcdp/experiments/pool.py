@@ -81,7 +81,8 @@ def run_jobs(
     step
         Called as ``step(name, steps_done, steps, text)`` now and then.
     done
-        Called as ``done(name, outcome)`` when a job has finished or failed: what it returned, or a `Failure`.
+        Called as ``done(name, outcome)`` when a job has finished or failed: what it returned, or a `Failure`. One that
+        finishes while the others are stopped counts as finished.
     unwanted
         Asked before a job begins: True leaves it out.
 
@@ -185,7 +186,8 @@ def _run_in_processes(
                 if interruption.asked:
                     raise KeyboardInterrupt
         finally:
-            _dismiss(crew.values())
+            for name, outcome in _dismiss(crew.values()).items():
+                done(name, outcome)
 
 
 def _hear(crew: dict[Connection, _Worker], line: Connection, step: Step, done: Done) -> None:
@@ -206,17 +208,24 @@ def _hear(crew: dict[Connection, _Worker], line: Connection, step: Step, done: D
     done(job, told)
 
 
-def _dismiss(crew: Iterable[_Worker]) -> None:
-    """Ask every process to stop, and wait: training writes its checkpoint first, anything else just ends."""
+def _dismiss(crew: Iterable[_Worker]) -> dict[str, Any]:
+    """Ask every process to stop, and wait: training writes its checkpoint first, anything else just ends.
+
+    Returns what the jobs gave that finished all the same, by name: their work is done and must not go unheard.
+    """
+    finished: dict[str, Any] = {}
     for worker in crew:
         worker.process.terminate()
     for worker in crew:
-        while worker.process.is_alive():
-            with suppress(EOFError, OSError):
-                while worker.line.poll(_HEAR_EVERY_S):  # it must not wait for somebody to read
-                    worker.line.recv()
+        with suppress(EOFError, OSError):  # the end of the process is the end of the line
+            is_last = False
+            while not is_last:  # it must not wait for somebody to read
+                is_last, told = worker.line.recv()
+            if worker.job is not None and not isinstance(told, Failure):
+                finished[worker.job] = told
         worker.line.close()
         worker.process.join()
+    return finished
 
 
 @dataclass
