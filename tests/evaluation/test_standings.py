@@ -80,6 +80,28 @@ def test_methods_of_overlapping_folds_are_all_partial_and_have_no_rank(made_up, 
     assert overall(tables).missing == {"dcdp": ("hapt",), "forest": ("hapt",)}
 
 
+def test_a_seed_that_lacks_folds_is_told_and_its_spread_is_over_the_people_of_all_seeds(benchmark_of):
+    results = benchmark_of(sets=("hapt",), methods=("dcdp", "forest"), seeds=(0, 1))
+    kept = sorted(results[0].by_fold)[:2]
+    people = {person for fold in kept for person in fold.split("+")}
+
+    def cut(one):
+        by_fold = {fold: one.by_fold[fold] for fold in kept}
+        return replace(one, by_fold=by_fold, by_subject={k: v for k, v in one.by_subject.items() if k in people})
+
+    (table,) = standings([cut(one) if (one.method, one.seed) == ("forest", 1) else one for one in results])
+    row, whole = (next(row for row in table.rows if row.method == name) for name in ("forest", "dcdp"))
+    first, second = (one for one in results if one.method == "forest")
+    assert (row.n_folds, row.folds_by_seed, whole.folds_by_seed) == (4, {0: 4, 1: 2}, {0: 4, 1: 4})
+    for person, value in row.by_subject.items():
+        both = [first.by_subject[person], second.by_subject[person]]
+        assert value == pytest.approx(np.mean(both) if person in people else both[0])
+    means = [np.mean([one.by_subject[person] for person in people]) for one in (first, second)]
+    assert row.seed_spread == pytest.approx(np.std(means, ddof=1))
+    note = "forest: seed 1 has 2 of 4 folds; a person has the mean of the seeds that tested them."
+    assert [one for one in table.notes if "a person has" in one] == [note]
+
+
 def test_few_people_against_many_comparisons_are_told(benchmark_of):
     dsads, hapt, _ = standings(benchmark_of(seeds=(0,)))
     assert hapt.notes == () or "people and" not in hapt.notes[-1]

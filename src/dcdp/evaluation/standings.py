@@ -26,7 +26,9 @@ class Row:
     Attributes
     ----------
     method, seeds, n_folds
-        What was run.
+        What was run; the folds that any seed has.
+    folds_by_seed
+        How many each seed has; where some have fewer, a person has the mean of the seeds that tested them.
     by_subject
         Macro-F1 of each test subject, mean over seeds.
     mean, spread
@@ -36,7 +38,8 @@ class Row:
     by_group
         Macro-F1 of all windows of a fold together, mean over seeds and folds; None where that is not known.
     seed_spread
-        Standard deviation over seeds of the mean over subjects; None for one seed.
+        Standard deviation over seeds of the mean over the subjects that every seed tested; None for one seed, or if
+        there are none.
     difference
         This method minus the baseline, paired by subject; None for the baseline, and where fewer than two subjects
         are shared.
@@ -47,6 +50,7 @@ class Row:
     method: str
     seeds: tuple[int, ...]
     n_folds: int
+    folds_by_seed: Mapping[int, int]
     by_subject: Mapping[str, float]
     mean: float
     spread: float
@@ -189,11 +193,13 @@ def _row(method: str, results: Sequence[MethodResult]) -> Row:
     folds = {fold for one in results for fold in one.by_fold}
     by_fold = _averaged([_known(one.by_fold) for one in results])
     values = np.array(list(by_subject.values()))
-    by_seed = [float(np.mean(list(one.by_subject.values()))) for one in results]
+    everyone = [subject for subject in by_subject if all(subject in one.by_subject for one in results)]
+    by_seed = [np.mean([one.by_subject[subject] for subject in everyone]) for one in results if everyone]
     return Row(
         method=method,
         seeds=tuple(sorted(one.seed for one in results)),
         n_folds=len(folds),
+        folds_by_seed={one.seed: len(one.by_fold) for one in results},
         by_subject=by_subject,
         mean=float(values.mean()),
         spread=float(values.std()),
@@ -244,6 +250,12 @@ def _notes(rows: Sequence[Row], baseline: str, n_folds: int) -> list[str]:
             notes[row.difference.note].append(row.method)
         if not few and row.difference is not None and row.difference.verdict != "tie" and (row.p_holm or 0.0) > 0.05:
             notes["the interval leaves 0 out, but p is above .05 once corrected: a hint, no proof"].append(row.method)
+        short = sorted(seed for seed, own in row.folds_by_seed.items() if own < row.n_folds)
+        if short:
+            seeds = ", ".join(f"seed {seed} has {row.folds_by_seed[seed]}" for seed in short)
+            notes[f"{seeds} of {row.n_folds} folds; a person has the mean of the seeds that tested them"].append(
+                row.method
+            )
         if row.n_folds < n_folds:
             notes[f"tested on {row.n_folds} of {n_folds} folds, and compared on their people alone"].append(row.method)
     told = [f"{', '.join(methods)}: {note}." for note, methods in notes.items()] + few
