@@ -14,7 +14,7 @@ from dcdp.data.store import memory_store
 from dcdp.errors import ConfigError, DataError, SplitError
 from dcdp.evaluation import UNMEASURED_TEMPERATURE
 from dcdp.experiments.classical_peers import window_features
-from dcdp.experiments.fold import FoldRequest, audit_fold, run_fold, train_fold
+from dcdp.experiments.fold import FoldRequest, audit_fold, evaluate_bundle, run_fold, train_fold
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import DataSource, load
 from dcdp.models.network import branches_by, lay_out
@@ -166,6 +166,16 @@ def test_each_branch_is_also_trained_alone_when_asked_to(fold, monkeypatch):
     shuffled = fold.source.store.gather
     monkeypatch.setattr(fold.source.store, "gather", lambda *a: _without(shuffled(*a), "wrist_gyr"))
     assert run_fold(replace(fold, alone=True))["scores"]["utilisation"]["acc"]["alone"] == table["acc"]["alone"]
+
+
+def test_a_branch_alone_is_trained_again_on_all_where_the_network_is(fold):
+    training = replace(fold.config.training, refit=True)
+    fold = replace(fold, config=replace(fold.config, training=training))
+    own = fold.windows.present & np.array([True, False])
+    lone, _ = train_fold(replace(fold, windows=replace(fold.windows, present=own)))
+    test = replace(fold, windows=replace(fold.windows, present=own)).part("test")
+    expected = evaluate_bundle(lone, fold.source.store, test)[0]["by_branch"]["acc"]["accuracy"]
+    assert run_fold(replace(fold, alone=True))["scores"]["utilisation"]["acc"]["alone"] == pytest.approx(expected)
 
 
 def _without(signals, name):

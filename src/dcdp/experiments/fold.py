@@ -187,16 +187,9 @@ def train_fold(
 
     Without early stopping both are trained on, and the temperature is `UNMEASURED_TEMPERATURE`.
     """
-    stops = request.config.training.early_stopping
-    network, trained = _fit(request, _learned_from(request), request.folder, None, resume, progress, watch)
-    temperature = UNMEASURED_TEMPERATURE
-    if stops:
-        temperature = _temperature(network, _batches(request, "validation", network))
-    if request.config.training.refit:
-        folder = request.folder / "refit" if request.folder else None
-        network, _ = _fit(request, ("train", "validation"), folder, trained.best_epoch + 1, resume, progress)
+    network, trained, temperature = _fit_in_full(request, resume, progress, watch)
     source, config = request.source, request.config
-    joined = config.training.refit or not stops
+    joined = config.training.refit or not config.training.early_stopping
     train = (*request.split.train, *(request.split.validation if joined else ()))
     provenance = {
         "data": source.name,
@@ -256,6 +249,21 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
+
+
+def _fit_in_full(
+    request: FoldRequest, resume: bool, progress: Report | None, watch: Watch | None = None
+) -> tuple[DualPath, FitResult, float]:
+    """Train, calibrate, and train again on the validation people too if that is asked for."""
+    training = request.config.training
+    network, trained = _fit(request, _learned_from(request), request.folder, None, resume, progress, watch)
+    temperature = UNMEASURED_TEMPERATURE
+    if training.early_stopping:
+        temperature = _temperature(network, _batches(request, "validation", network))
+    if training.refit:
+        folder = request.folder / "refit" if request.folder else None
+        network, _ = _fit(request, ("train", "validation"), folder, trained.best_epoch + 1, resume, progress)
+    return network, trained, temperature
 
 
 def _fit(
@@ -322,7 +330,7 @@ def branch_utilisation(
         if not all(len(index) for index in request.split.parts(windows).values()):  # nobody of some part wore it
             table[branch.name] = {"alone": None, "gap": None}
             continue
-        network, _ = _fit(lone, _learned_from(request), None, None, False, report)
+        network, *_ = _fit_in_full(lone, False, report)
         test = _batches(lone, "test", network)
         label, subject = test.windows.label, test.windows.subject
         head = softmax(infer(network, test).branch)
