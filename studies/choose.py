@@ -24,7 +24,7 @@ from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
 from dcdp.evaluation import subject_macro_f1
 from dcdp.experiments.acting import settled
-from dcdp.experiments.fold import resolve_device
+from dcdp.experiments.fold_request import resolve_device
 from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.source import DataSource, load
 from dcdp.inference import infer, softmax

@@ -10,7 +10,8 @@ from dcdp.config import RunConfig
 from dcdp.data import get_set
 from dcdp.data.archive import open_source
 from dcdp.errors import MissingError
-from dcdp.experiments.fold import FoldRequest, run_fold
+from dcdp.experiments.fold import run_fold
+from dcdp.experiments.fold_request import FoldRequest
 from dcdp.experiments.source import load
 from dcdp.models.network import NetworkConfig
 from dcdp.signals.windows import cut_windows

@@ -9,7 +9,9 @@ import pytest
 
 from dcdp.errors import ConfigError
 from dcdp.evaluation import subject_macro_f1
-from dcdp.experiments.fold import FoldRequest, evaluate_bundle, train_fold
+from dcdp.experiments.fold_request import FoldRequest
+from dcdp.experiments.fold_scores import evaluate_bundle
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.methods import FittedMethod, Method, fit_method, method_config, named_method
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import load

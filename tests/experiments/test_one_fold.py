@@ -14,7 +14,10 @@ from dcdp.data.store import memory_store
 from dcdp.errors import ConfigError, DataError, SplitError
 from dcdp.evaluation import UNMEASURED_TEMPERATURE
 from dcdp.experiments.classical_peers import window_features
-from dcdp.experiments.fold import FoldRequest, audit_fold, evaluate_bundle, run_fold, train_fold
+from dcdp.experiments.fold import run_fold
+from dcdp.experiments.fold_request import FoldRequest, audit_fold
+from dcdp.experiments.fold_scores import evaluate_bundle
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.source import DataSource, load
 from dcdp.models.network import branches_by, lay_out
@@ -35,7 +38,7 @@ def fold(make_config):
 @pytest.fixture
 def untrained(monkeypatch):
     """Make sure that a request is refused before it is trained."""
-    monkeypatch.setattr("dcdp.experiments.fold.fit", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr("dcdp.experiments.fold_training.fit", lambda *_, **__: pytest.fail("trained"))
 
 
 @pytest.mark.usefixtures("untrained")

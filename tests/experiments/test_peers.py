@@ -14,7 +14,8 @@ from dcdp.errors import ConfigError
 from dcdp.evaluation import check_result, macro_f1_by_subject
 from dcdp.experiments import classical_peers, deep_peers, peers
 from dcdp.experiments import fold as fold_module
-from dcdp.experiments.fold import FoldRequest, run_fold
+from dcdp.experiments.fold import run_fold
+from dcdp.experiments.fold_request import FoldRequest
 from dcdp.experiments.peer_task import together
 from dcdp.experiments.peers import expand_peers, pool_peer, score_peer
 from dcdp.experiments.run import RunRequest, train_run

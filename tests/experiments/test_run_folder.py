@@ -17,7 +17,7 @@ from dcdp.bundle import load_bundle, save_bundle
 from dcdp.config import RunConfig
 from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation.schema import check_result
-from dcdp.experiments import fold
+from dcdp.experiments import fold_training
 from dcdp.experiments.run import RunRequest, evaluate_run, train_run
 from dcdp.models.network import PRESETS
 from dcdp.settings import from_toml, to_dict
@@ -130,7 +130,7 @@ def test_a_model_that_knows_its_test_people_is_refused(finished, tmp_path):
 
 def test_a_finished_run_is_read_back_not_trained_again(finished, make_config, tmp_path, monkeypatch):
     out = shutil.copytree(finished[0], tmp_path / "run")
-    monkeypatch.setattr("dcdp.experiments.fold.fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("dcdp.experiments.fold_training.fit", lambda *_, **__: pytest.fail("trained again"))
     before = files(out / "folds")
     again = train_run(request(out, resume=True), make_config())
     assert files(out / "folds") == before
@@ -140,7 +140,7 @@ def test_a_finished_run_is_read_back_not_trained_again(finished, make_config, tm
 
 
 def test_a_run_goes_on_where_it_was_interrupted(finished, make_config, tmp_path, monkeypatch):
-    fit, calls = fold.fit, []
+    fit, calls = fold_training.fit, []
 
     def interrupted(*arguments, **options):
         calls.append(options["folder"])
@@ -151,7 +151,7 @@ def test_a_run_goes_on_where_it_was_interrupted(finished, make_config, tmp_path,
 
         return fit(*arguments, **options | {"progress": ask})
 
-    monkeypatch.setattr(fold, "fit", interrupted)
+    monkeypatch.setattr(fold_training, "fit", interrupted)
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         train_run(request(out), make_config())
@@ -201,7 +201,7 @@ def test_a_fold_of_a_run_that_does_not_tell_its_people_is_read(finished, make_co
     for path in out.glob("folds/*/fold.json"):
         found = json.loads(path.read_text())
         path.write_text(json.dumps({key: found[key] for key in found if key not in ("split", "device")}))
-    monkeypatch.setattr("dcdp.experiments.fold.fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("dcdp.experiments.fold_training.fit", lambda *_, **__: pytest.fail("trained again"))
     assert train_run(request(out, resume=True), make_config())["test"] == finished[1]["test"]
 
 
@@ -283,7 +283,7 @@ def test_force_replaces_a_run(finished, make_config, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise RuntimeError("far enough")
 
-    monkeypatch.setattr("dcdp.experiments.fold.fit", stop)
+    monkeypatch.setattr("dcdp.experiments.fold_training.fit", stop)
     with pytest.raises(RuntimeError, match="far enough"):
         train_run(request(out, force=True), make_config(epochs=1))
     assert set(files(out)) == {"config.toml", "run.txt"}

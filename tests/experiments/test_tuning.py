@@ -15,7 +15,8 @@ import dcdp.experiments.search as search_module
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
 from dcdp.errors import ConfigError, DcdpError
-from dcdp.experiments.fold import FoldRequest, train_fold
+from dcdp.experiments.fold_request import FoldRequest
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
 from dcdp.experiments.search_space import make_space
 from dcdp.experiments.source import load

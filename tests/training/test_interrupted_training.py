@@ -107,7 +107,8 @@ import torch
 torch.set_num_threads(1)
 from dcdp.config import RunConfig
 from dcdp.data.synthetic import BodyConfig
-from dcdp.experiments.fold import FoldRequest, train_fold
+from dcdp.experiments.fold_request import FoldRequest
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.source import load
 from dcdp.models.network import NetworkConfig
 from dcdp.signals.windows import cut_windows

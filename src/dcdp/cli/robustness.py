@@ -70,7 +70,7 @@ def _of_run(run: Path, corruptions: str, device: str, data: Path | None, cache: 
     from dcdp.cli.summary import print_lines
     from dcdp.cli.train import words
     from dcdp.evaluation import endurance_of
-    from dcdp.experiments.fold import resolve_device
+    from dcdp.experiments.fold_request import resolve_device
     from dcdp.experiments.robustness_runs import JSON_NAME, PAGE_NAME, robustness_of_run
     from dcdp.signals.corruptions import CORRUPTIONS
 

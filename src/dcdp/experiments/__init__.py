@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dcdp.experiments.benchmark import GridOutcome, run_grid
-from dcdp.experiments.fold import FoldRequest, audit_fold, evaluate_bundle, run_fold, train_fold
+from dcdp.experiments.fold import run_fold
+from dcdp.experiments.fold_request import FoldRequest, audit_fold
+from dcdp.experiments.fold_scores import evaluate_bundle
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.grid import Cell, Grid, make_grid, read_grid
 from dcdp.experiments.methods import FittedMethod, Method, fit_method, method_config, named_method, score_method
 from dcdp.experiments.run import RunRequest, evaluate_run, train_run

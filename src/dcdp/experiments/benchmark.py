@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dcdp.data.synthetic import BodyConfig
 from dcdp.errors import DataError, FormatError
 from dcdp.experiments.cells import claimed_cell, finish_cell, finished_result, fold_folder, folds_done
-from dcdp.experiments.fold import resolve_device
 from dcdp.experiments.fold_job import FoldJob, Place, open_source, run_job
+from dcdp.experiments.fold_request import resolve_device
 from dcdp.experiments.grid import Cell, Grid, select_cells
 from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.progress import Board

@@ -19,8 +19,8 @@ from dcdp.data.store import Store
 from dcdp.data.synthetic import BodyConfig
 from dcdp.experiments.cost import measure_cost
 from dcdp.experiments.feature_table import FeatureTable
-from dcdp.experiments.fold import FoldRequest, Report, audit_fold
 from dcdp.experiments.fold_file import DONE, PREDICTIONS
+from dcdp.experiments.fold_request import FoldRequest, Report, audit_fold
 from dcdp.experiments.grid import Cell
 from dcdp.experiments.methods import FittedMethod, fit_method, score_method
 from dcdp.experiments.robustness import score_robustness, training_spread

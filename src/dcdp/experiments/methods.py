@@ -16,7 +16,9 @@ from dcdp.bundle import Bundle
 from dcdp.config import RunConfig, default_config
 from dcdp.data.store import Store
 from dcdp.errors import unknown_name
-from dcdp.experiments.fold import FoldRequest, Report, branch_utilisation, evaluate_bundle, train_fold
+from dcdp.experiments.fold_request import FoldRequest, Report
+from dcdp.experiments.fold_scores import branch_utilisation, evaluate_bundle
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.peer_task import Describe, Predict
 from dcdp.experiments.peers import expand_peers, fit_peer, score_fitted
 from dcdp.inference import infer
@@ -156,7 +158,7 @@ def fit_method(
     method
         See `named_method`.
     request
-        The fold, audited (`dcdp.experiments.fold.audit_fold`), with the configuration that `method_config` gives.
+        The fold, audited (`dcdp.experiments.audit_fold`), with the configuration that `method_config` gives.
         ``request.folder`` gets history and checkpoints.
     resume
         Go on from the checkpoints in that folder; a finished training is loaded from them without another step.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dcdp.data.corrupted import CorruptedStore
 from dcdp.data.store import GAP_S, Store
 from dcdp.evaluation import CLEAN, score_robustness_point
-from dcdp.experiments.fold import Report
+from dcdp.experiments.fold_request import Report
 from dcdp.records import SignalSpec, Windows
 from dcdp.signals.corruptions import CORRUPTIONS, get_corruption
 

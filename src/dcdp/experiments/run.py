@@ -16,8 +16,10 @@ from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
 from dcdp.errors import BundleError, ConfigError, require_seed
 from dcdp.evaluation import assemble_result, pool_folds, read_result, write_result
-from dcdp.experiments.fold import FoldRequest, Report, evaluate_bundle, resolve_device, run_fold
+from dcdp.experiments.fold import run_fold
 from dcdp.experiments.fold_file import devices_of
+from dcdp.experiments.fold_request import FoldRequest, Report, resolve_device
+from dcdp.experiments.fold_scores import evaluate_bundle
 from dcdp.experiments.peers import expand_peers, pool_peer
 from dcdp.experiments.pool import run_all
 from dcdp.experiments.source import DataSource, load

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dcdp.errors import ConfigError, DcdpError
-from dcdp.experiments.fold import FoldRequest, Report, Watch, audit_fold, run_fold, train_fold
+from dcdp.experiments.fold import run_fold
+from dcdp.experiments.fold_request import FoldRequest, Report, audit_fold
+from dcdp.experiments.fold_training import Watch, train_fold
 from dcdp.experiments.search_space import Space, default_point, suggest
 from dcdp.files import write_text
 from dcdp.settings import override

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcdp.experiments.fold import FoldRequest, train_fold
 from dcdp.experiments.fold_job import Place, open_source
+from dcdp.experiments.fold_request import FoldRequest
+from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.grid import Cell
 from dcdp.signals.windows import cut_windows
 from dcdp.splits import make_folds

@@ -13,7 +13,7 @@ from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
 from dcdp.errors import ConfigError, require_seed
 from dcdp.evaluation import compare, environment, pool_folds
-from dcdp.experiments.fold import FoldRequest, Report, resolve_device
+from dcdp.experiments.fold_request import FoldRequest, Report, resolve_device
 from dcdp.experiments.pool import run_all
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
 from dcdp.experiments.search_space import Interval, Space
