@@ -443,7 +443,7 @@ def test_training_tells_who_each_window_is_from(make_network, batches, method, m
         told.append((batch.label.numpy(), subject))
         return augment(batch, layouts, config, subject)
 
-    monkeypatch.setattr("dcdp.training.augment", watch)
+    monkeypatch.setattr("dcdp.training.loop.augment", watch)
     fit(make_network(), batches, *method(epochs=1), seed=2)
     order = np.random.default_rng((2, 0)).permutation(len(batches))[: 24 * len(told)]
     assert len(told) == len(batches) // 24

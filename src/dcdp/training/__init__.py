@@ -1,0 +1,8 @@
+"""Training: one loop for our network and every deep peer, validated by subject and resumable."""
+
+from __future__ import annotations
+
+from dcdp.training.config import TrainingConfig
+from dcdp.training.loop import FitResult, fit
+
+__all__ = ["FitResult", "TrainingConfig", "fit"]
