@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from dcdp.bundle import Bundle, load_bundle
 from dcdp.config import RunConfig, default_config
+from dcdp.experiments.finished_run import evaluate_run
 from dcdp.experiments.fold_request import FoldRequest, audit_fold
 from dcdp.experiments.fold_scores import evaluate_bundle
 from dcdp.experiments.fold_training import train_fold
-from dcdp.experiments.run import RunRequest, evaluate_run, train_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.experiments.source import DataSource, load
 from dcdp.models import features
 from dcdp.prediction import predict_file

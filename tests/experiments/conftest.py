@@ -10,7 +10,8 @@ import pytest
 
 from dcdp.config import RunConfig
 from dcdp.data.synthetic import BodyConfig
-from dcdp.experiments.run import RunRequest, train_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.models.network import NetworkConfig
 from dcdp.training import TrainingConfig
 

@@ -18,7 +18,8 @@ from dcdp.experiments import benchmark, cells, classical_peers, cost, fold_job
 from dcdp.experiments.acting import settled
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.grid import make_grid
-from dcdp.experiments.run import RunRequest, train_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.settings import build, to_dict, to_toml
 from dcdp.splits import Split
 

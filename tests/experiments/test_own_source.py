@@ -14,7 +14,9 @@ import dcdp
 from dcdp.config import RunConfig
 from dcdp.data.synthetic import BodyConfig, synthetic_body
 from dcdp.errors import ConfigError, MissingError
-from dcdp.experiments.run import RunRequest, evaluate_run, train_run
+from dcdp.experiments.finished_run import evaluate_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.experiments.source import load
 from dcdp.records import Branch
 

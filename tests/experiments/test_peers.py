@@ -18,7 +18,8 @@ from dcdp.experiments.fold import run_fold
 from dcdp.experiments.fold_request import FoldRequest
 from dcdp.experiments.peer_task import together
 from dcdp.experiments.peers import expand_peers, pool_peer, score_peer
-from dcdp.experiments.run import RunRequest, train_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.experiments.source import load
 from dcdp.models.network import lay_out
 from dcdp.models.peers import list_peers

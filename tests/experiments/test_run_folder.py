@@ -18,7 +18,9 @@ from dcdp.config import RunConfig
 from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation.schema import check_result
 from dcdp.experiments import fold_training
-from dcdp.experiments.run import RunRequest, evaluate_run, train_run
+from dcdp.experiments.finished_run import evaluate_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.models.network import PRESETS
 from dcdp.settings import from_toml, to_dict
 

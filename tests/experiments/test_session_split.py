@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from dcdp.errors import BundleError
-from dcdp.experiments import run as run_module
-from dcdp.experiments.run import RunRequest, evaluate_run, train_run
+from dcdp.experiments import finished_run, run
+from dcdp.experiments.finished_run import evaluate_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.experiments.source import load
 
 
@@ -45,7 +47,8 @@ def by_session(tmp_path_factory, make_config, sessions):
 
 
 def _declare(patch, sessions):
-    patch.setattr(run_module, "load", lambda *a, **k: replace(load(*a, **k), official=sessions))
+    for module in (run, finished_run):
+        patch.setattr(module, "load", lambda *a, **k: replace(load(*a, **k), official=sessions))
 
 
 def test_the_result_names_sessions_and_shared_people(by_session, sessions):

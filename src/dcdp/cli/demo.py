@@ -23,7 +23,8 @@ def demo(*, out: Path = Path("runs/demo"), seed: int = 0, folds: str = "1,2,3") 
 
     from dcdp.cli.summary import print_result
     from dcdp.config import default_config
-    from dcdp.experiments.run import RunRequest, train_run
+    from dcdp.experiments.run import train_run
+    from dcdp.experiments.run_folder import RunRequest
 
     request = RunRequest(data="synthetic", split="arena", folds=folds, seed=seed, out=out, force=True)
     result = train_run(request, default_config("synthetic"), Console(stderr=True))

@@ -22,6 +22,6 @@ def evaluate(run: Path, /, *, data: Path | None = None, cache: Path | None = Non
     from rich.console import Console
 
     from dcdp.cli.summary import print_result
-    from dcdp.experiments.run import evaluate_run
+    from dcdp.experiments.finished_run import evaluate_run
 
     print_result(evaluate_run(run, data, cache, Console(stderr=True)), run)

@@ -94,7 +94,8 @@ def train(
     from rich.console import Console
 
     from dcdp.cli.summary import print_result
-    from dcdp.experiments.run import RunRequest, train_run
+    from dcdp.experiments.run import train_run
+    from dcdp.experiments.run_folder import RunRequest
 
     request = RunRequest(
         data=name,

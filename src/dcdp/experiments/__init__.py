@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dcdp.experiments.benchmark import GridOutcome, run_grid
+from dcdp.experiments.finished_run import evaluate_run
 from dcdp.experiments.fold import run_fold
 from dcdp.experiments.fold_request import FoldRequest, audit_fold
 from dcdp.experiments.fold_scores import evaluate_bundle
 from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.grid import Cell, Grid, make_grid, read_grid
 from dcdp.experiments.methods import FittedMethod, Method, fit_method, method_config, named_method, score_method
-from dcdp.experiments.run import RunRequest, evaluate_run, train_run
+from dcdp.experiments.run import train_run
+from dcdp.experiments.run_folder import RunRequest
 from dcdp.experiments.source import DataSource, load
 
 __all__ = [

@@ -24,10 +24,10 @@ from dcdp.evaluation import (
     pool_robustness,
 )
 from dcdp.experiments.benchmark import GridOutcome, run_grid
+from dcdp.experiments.finished_run import open_run
 from dcdp.experiments.fold_request import Report
 from dcdp.experiments.grid import Grid, require_same_folds
 from dcdp.experiments.robustness import Predict, score_robustness, training_spread
-from dcdp.experiments.run import open_run
 from dcdp.files import write_text
 from dcdp.inference import infer
 from dcdp.records import Windows
