@@ -39,6 +39,7 @@ FLOORS = {
     "data": 2,
     "signals": 2,
     "splits": 2,
+    "allocator": 1,
     "errors": 1,
     "files": 1,
     "interruption": 1,

@@ -167,3 +167,24 @@ def test_waiting_threads_leave_their_core_to_others(own: dict[str, str], spins: 
         env=unset | own | {"OMP_DISPLAY_ENV": "verbose"},
     )  # fmt: skip
     assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator that is told to keep its memory is glibc's")
+@pytest.mark.parametrize(("own", "keeps"), [({}, True), ({"MALLOC_TOP_PAD_": "131072"}, False)])
+def test_freed_memory_is_used_again_without_asking_the_system(own: dict[str, str], keeps: bool) -> None:
+    unset = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    load = """
+import resource, torch
+from dcdp.cli import main
+main(["data", "list"])
+network = torch.nn.Sequential(torch.nn.Conv1d(8, 64, 3), torch.nn.ReLU(), torch.nn.Conv1d(64, 8, 3))
+signals = torch.ones(64, 8, 3000)
+faults = []
+for _ in range(8):
+    network(signals).sum().backward()
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(faults[-1] - faults[1])
+"""
+    done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, env=unset | own)
+    faults, pages_of_an_array = int(done.stdout.split()[-1]), 64 * 64 * 3000 * 4 // os.sysconf("SC_PAGE_SIZE")
+    assert (faults < 6 * pages_of_an_array) == keeps

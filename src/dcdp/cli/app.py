@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from dcdp import __version__
+from dcdp.allocator import keep_freed_memory
 from dcdp.cli import (
     ablate,
     benchmark,
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if _WAIT_POLICY not in os.environ:
         os.environ.setdefault(_SPINS, "1000")
+    keep_freed_memory()
     try:
         _app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import torch
 
+from dcdp.allocator import keep_freed_memory
 from dcdp.errors import DcdpError
 from dcdp.interruption import Interruption
 
@@ -269,6 +270,7 @@ def _thread_variables(threads: int) -> Iterator[None]:
 def _work(line: Connection, threads: int, parent: int) -> None:
     """Run the jobs that come in, until there are no more; what a process of a pool does."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent passes it on
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     told_at = 0.0
