@@ -28,6 +28,7 @@ from dcdp.signals.windows import cut_windows
 OFF = AugmentConfig(rotation_deg=0.0)
 OPTIONS = {
     "rotation_deg": 10.0, "gain": 0.1, "flip": 0.1, "jitter": 0.05, "jitter_mps2": 0.1, "jitter_dps": 1.0,
+    "drift_mps2": 0.5, "drift_dps": 5.0,
     "time_warp": 0.2, "magnitude_warp": 0.1, "channel_dropout": 0.1, "signal_dropout": 0.1, "modality_dropout": 0.1,
     "mixing": 0.5,
 }  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor
 from dcdp.augmentation.config import AugmentConfig
 from dcdp.augmentation.dropout import silence
 from dcdp.augmentation.mixing import mix_subjects
-from dcdp.augmentation.noise import add_noise, scale
+from dcdp.augmentation.noise import add_drift, add_noise, scale
 from dcdp.augmentation.rotation import turn_vectors
 from dcdp.augmentation.vigour import vary_vigour
 from dcdp.augmentation.warp import warp_magnitude, warp_time
@@ -70,6 +70,9 @@ def augment(
     if max(config.jitter, config.jitter_mps2, config.jitter_dps) > 0:
         in_units = {"m/s2": config.jitter_mps2, "deg/s": config.jitter_dps}
         batch = _with(batch, add_noise(batch.inputs, batch.present, layouts, config.jitter, in_units))
+    if max(config.drift_mps2, config.drift_dps) > 0:
+        in_units = {"m/s2": config.drift_mps2, "deg/s": config.drift_dps}
+        batch = _with(batch, add_drift(batch.inputs, batch.present, layouts, in_units, config.warp_knots))
     if some:
         batch = _with(batch, {name: x.masked_fill(absent[name], torch.nan) for name, x in batch.inputs.items()})
     return silence(batch, layouts, config)

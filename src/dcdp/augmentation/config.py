@@ -31,12 +31,15 @@ class AugmentConfig:
         Standard deviation of white noise, as a share of the channel's own in that window.
     jitter_mps2, jitter_dps
         Standard deviation of white noise on every accelerometer [m/s2] and gyroscope [deg/s].
+    drift_mps2, drift_dps
+        Standard deviation, where a window ends, of a slow error that begins at 0 on every channel of the accelerometers
+        [m/s2] and gyroscopes [deg/s].
     time_warp
         Standard deviation of the logarithm of the pace at each knot; one warp for all branches of a window.
     magnitude_warp
         Standard deviation of the logarithm of a sensor's slowly varying gain at each knot.
     warp_knots
-        Knots of both curves over a window, from 2 to 64.
+        Knots of the warps' and the drift's curves over a window, from 2 to 64.
     channel_dropout, signal_dropout, placement_dropout, modality_dropout
         Probability that a channel, a sensor, all sensors of one placement, or all of one modality are absent from a
         window.
@@ -52,6 +55,8 @@ class AugmentConfig:
     jitter: float = 0.0
     jitter_mps2: float = 0.0
     jitter_dps: float = 0.0
+    drift_mps2: float = 0.0
+    drift_dps: float = 0.0
     time_warp: float = 0.0
     magnitude_warp: float = 0.0
     warp_knots: int = 4

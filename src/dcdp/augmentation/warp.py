@@ -76,27 +76,29 @@ def warp_magnitude(
     for layout in layouts:
         x = inputs[layout.branch.name]
         place = (torch.arange(x.shape[-1], device=x.device) + 0.5) / x.shape[-1]
-        gain = (strength * smooth_curves(len(x) * len(layout.sizes), n_knots, place)).exp()
+        knots = torch.randn(len(x) * len(layout.sizes), n_knots, device=x.device)
+        gain = (strength * smooth_curves(knots, place)).exp()
         gain = gain.view(len(x), len(layout.sizes), -1)
         n_channels = torch.tensor(layout.sizes, device=x.device)
         out[layout.branch.name] = x * gain.repeat_interleave(n_channels, 1)
     return out
 
 
-def smooth_curves(n: int, n_knots: int, place: Tensor) -> Tensor:
-    """Draw (n, T) curves through ``n_knots`` standard normal values, at the places (T,) in [0, 1].
+def smooth_curves(knots: Tensor, place: Tensor) -> Tensor:
+    """Return curves (..., T) at the places (T,) in [0, 1] through the values (..., K) of K equidistant knots.
 
     Between two knots the curve is a raised cosine: smooth, and between their values.
     """
+    n_knots = knots.shape[-1]
     distance = (place * (n_knots - 1) - torch.arange(n_knots, device=place.device).unsqueeze(1)).abs()
     weight = 0.5 * (1 + (math.pi * distance.clamp(max=1)).cos())
-    return torch.randn(n, n_knots, device=place.device) @ weight
+    return knots @ weight
 
 
 def time_maps(n: int, strength: float, n_knots: int, device: torch.device | None = None) -> Tensor:
     """Draw (n, G + 1) rising maps of [0, 1] onto itself, given at G + 1 equal steps."""
     middle = (torch.arange(_N_STEPS, device=device) + 0.5) / _N_STEPS
-    pace = (strength * smooth_curves(n, n_knots, middle)).exp()
+    pace = (strength * smooth_curves(torch.randn(n, n_knots, device=device), middle)).exp()
     elapsed = torch.cat([pace.new_zeros(n, 1), pace.cumsum(1)], 1)
     return elapsed / elapsed[:, -1:]
 

@@ -38,6 +38,8 @@ _VARIED = {
     "augment.jitter": "noise",
     "augment.jitter_mps2": "noise on accelerometers",
     "augment.jitter_dps": "noise on gyroscopes",
+    "augment.drift_mps2": "accelerometers that drift",
+    "augment.drift_dps": "gyroscopes that drift",
     "augment.time_warp": "time stretched",
     "augment.magnitude_warp": "gain that drifts",
     "augment.mixing": "levels mixed between people",
