@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcdp.data.own import load_description, read_own
+from dcdp.data.own.dialect import sniff
 from dcdp.data.own.draft import Draft, describe
-from dcdp.data.own.guess import guess_table, sniff
+from dcdp.data.own.guess import guess_table
 from dcdp.data.own.paths import guess_pattern
 from dcdp.data.own.pattern import match_path
 from dcdp.data.tables import Dialect

@@ -10,7 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dcdp.data.own.guess import Guess, guess_table, place_in, sniff, unit_in
+from dcdp.data.own.dialect import sniff
+from dcdp.data.own.guess import Guess, guess_table
+from dcdp.data.own.names import place_in, unit_in
 from dcdp.data.own.paths import GuessedPattern, constant_words, guess_pattern, split_words
 from dcdp.data.own.pattern import list_paths
 from dcdp.data.readers import recognise

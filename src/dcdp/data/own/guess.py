@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,18 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcdp.data.frame import Table
+from dcdp.data.own.dialect import sniff
+from dcdp.data.own.names import (
+    modality_of,
+    one_channel_modality_of,
+    place_in,
+    plain,
+    unit_in,
+    without_axis,
+    without_unit,
+)
 from dcdp.data.readers.streams import UNITS, slug
 from dcdp.data.tables import Dialect, read_head
 from dcdp.errors import DcdpError
 from dcdp.signals.clock import sampling_rate
 from dcdp.signals.units import check_gravity, gravity_mps2
 
-__all__ = ["Guess", "GuessedSignal", "GuessedTime", "guess_table", "modality_of", "place_in", "sniff", "unit_in"]
+__all__ = ["Guess", "GuessedSignal", "GuessedTime", "guess_table"]
 
 HEAD_ROWS = 20_000
-_HEAD_BYTES = 2**16
-_SNIFFED_LINES = 50
-_MOST_LABELS = 60
 
 _TIME_NAME = re.compile(r"^(t|ts|epoch|utc|unix|clock|seconds|millis|msec|ms)$|time|^date|elapsed")
 _INDEX_NAME = re.compile(r"^(|index|idx|row|sample|samples|counter|count|n|nr|no|unnamed.*|packet.*|seq.*|frame.*)$")
@@ -32,30 +38,6 @@ _LABEL_NAME = re.compile(
 )
 _SUBJECT_NAME = re.compile(r"^(subject|subj|user|participant|person|proband|pid|uid|id)([_ ]?(id|nr|no|number|name))?$")
 _SESSION_NAME = re.compile(r"^(session|sess|trial|run|recording|rec|experiment|exp)([_ ]?(id|nr|no|number|name))?$")
-_UNIT = re.compile(r"\s*[\[(]([^\[\]()]*)[\])]\s*$")
-_UNIT_WORDS = {
-    "m/s2": "m/s2", "m/s^2": "m/s2", "m/s²": "m/s2", "m/s/s": "m/s2", "ms-2": "m/s2", "g": "g", "mg": "mg",
-    "deg/s": "deg/s", "°/s": "deg/s", "dps": "deg/s", "degrees/s": "deg/s", "rad/s": "rad/s", "rps": "rad/s",
-    "ut": "uT", "µt": "uT", "μt": "uT", "gauss": "G", "mgauss": "mG", "bpm": "bpm", "mv": "mV", "uv": "uV", "µv": "uV",
-    "s": "s", "sec": "s", "seconds": "s", "ms": "ms", "msec": "ms", "millis": "ms", "milliseconds": "ms", "us": "us",
-    "µs": "us", "usec": "us", "micros": "us", "ns": "ns", "nanos": "ns", "nanoseconds": "ns", "hpa": "hPa", "pa": "Pa",
-}  # fmt: skip
-_SINGLES = (
-    ("hr", r"heart|(^|_)hr($|_)|bpm|pulse"), ("ecg", r"ecg|ekg"), ("emg", r"emg"), ("eeg", r"eeg"),
-    ("eda", r"eda|gsr"), ("ppg", r"ppg|bvp"), ("temp", r"temp"), ("press", r"press|baro"), ("spo2", r"spo2"),
-)  # fmt: skip
-_TRIADS = (
-    ("lin", r"linear|lin_?acc|lacc|user_?acc|motion_?acc"), ("grav", r"grav"),
-    ("gyr", r"gyr|angular|ang_?vel|rot(ation)?_?rate|omega|^g$|^w$"), ("acc", r"acc|^a$"),
-    ("mag", r"mag(?!nitude)|compass|^m$|^b$"),
-)  # fmt: skip
-_PLACES = (
-    "wrist", "chest", "ankle", "waist", "hip", "pocket", "belt", "thigh", "shin", "shank", "calf", "knee", "foot",
-    "upperarm", "forearm", "arm", "leg", "hand", "head", "neck", "ear", "torso", "trunk", "back", "shoulder", "sternum",
-)  # fmt: skip
-_DEVICE_PLACES = {"watch": "wrist", "smartwatch": "wrist", "band": "wrist", "wristband": "wrist", "strap": "chest"}
-
-
 @dataclass(frozen=True, slots=True)
 class GuessedTime:
     """A column of times, its unit, and what of it is unsure."""
@@ -108,45 +90,6 @@ class Guess:
     unread: tuple[str, ...] = ()
 
 
-def sniff(path: Path) -> Dialect:
-    """Guess how a text table is written: lines before the header, separator, decimal sign, and whether it has a header.
-
-    Raises
-    ------
-    UnicodeDecodeError
-        If it is not UTF-8.
-    """
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    text = head.decode("utf-8-sig") if len(head) < _HEAD_BYTES else _decoded(head)
-    lines = text.splitlines()[:_SNIFFED_LINES]
-    skip = 0
-    while skip < len(lines) and (not lines[skip].strip() or re.match(r"\s*(#|%|//|sep=)", lines[skip])):
-        skip += 1
-    lines = lines[skip:] if len(lines) - skip < _SNIFFED_LINES else lines[skip:-1]
-    if not lines:
-        return Dialect()
-    first, last = lines[0], lines[-1]
-    usual = max(",;\t", key=first.count)  # what is taken where no separator is given
-    separator = max(",;\t", key=lambda sign: (last.count(sign) > 0 and first.count(sign) > 0, first.count(sign)))
-    if separator == ",":  # the commas may be in the numbers
-        better = [sign for sign in ";\t" if all(re.fullmatch(r"\s*-?\d+,\d+\s*|\s*-?\d+\s*", cell)
-                                                for cell in last.split(sign)) and sign in last]  # fmt: skip
-        separator = better[0] if better else separator
-    decimal = "."
-    if not first.count(separator):
-        separator = " " if len(first.split()) > 1 else ","
-    elif separator != ",":
-        cells = [cell for line in lines[1:] or lines for cell in line.split(separator)]
-        commas = sum(bool(re.fullmatch(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", cell, re.IGNORECASE)) for cell in cells)
-        points = sum(bool(re.fullmatch(r"\s*[+-]?\d*\.\d+\s*", cell)) for cell in cells)
-        decimal = "," if commas > points else "."
-    cells = first.split() if separator == " " else next(csv.reader([first], delimiter=separator))
-    header = not all(_is_number(cell.replace(",", ".") if decimal == "," else cell) for cell in cells)
-    told = None if separator == usual else separator
-    return Dialect(told, decimal, header, skip)
-
-
 def guess_table(path: Path, *, context: str = "") -> Guess:
     """Guess what the columns of a table are, by their names and first values.
 
@@ -165,9 +108,9 @@ def guess_table(path: Path, *, context: str = "") -> Guess:
     numbers = {place: _numbers(table, place) for place in range(len(table.names))}
     time = _guess_time(table, numbers)
     taken = {time.column} if time else set()
-    label = next((n for n in table.names if _LABEL_NAME.search(_plain(n)) and n not in taken), "")
-    subject = next((n for n in table.names if _SUBJECT_NAME.match(_plain(n)) and n not in taken), "")
-    session = next((n for n in table.names if _SESSION_NAME.match(_plain(n)) and n not in taken), "")
+    label = next((n for n in table.names if _LABEL_NAME.search(plain(n)) and n not in taken), "")
+    subject = next((n for n in table.names if _SUBJECT_NAME.match(plain(n)) and n not in taken), "")
+    session = next((n for n in table.names if _SESSION_NAME.match(plain(n)) and n not in taken), "")
     taken |= {label, subject, session}
     rate_hz, span_s = _rate(table, time)
     free = [p for p, n in enumerate(table.names) if n not in taken and numbers[p] is not None]
@@ -177,43 +120,14 @@ def guess_table(path: Path, *, context: str = "") -> Guess:
     return Guess(dialect, table.names, time, rate_hz, span_s, signals, label, subject, session, unread)
 
 
-def modality_of(text: str) -> str:
-    """Return the modality that a name suggests, ``""`` if none.
-
-    Examples
-    --------
-    >>> [modality_of(name) for name in ("userAcceleration", "Gyroscope", "heart_rate", "remark")]
-    ['lin', 'gyr', 'hr', '']
-    """
-    plain = _plain(text)
-    return next((modality for modality, pattern in (*_TRIADS, *_SINGLES) if re.search(pattern, plain)), "")
-
-
-def place_in(text: str) -> str:
-    """Return where a name says that something is worn, ``""`` if it does not.
-
-    Examples
-    --------
-    >>> place_in("LeftWrist_acc"), place_in("smartwatch")
-    ('left_wrist', 'wrist')
-    """
-    plain = _plain(text)
-    words = plain.split("_")
-    for place in _PLACES:
-        if any(word in (place, f"left{place}", f"right{place}", f"l{place}", f"r{place}") for word in words):
-            side = next((side for side in ("left", "right") if side in plain), "")
-            return f"{side}_{place}" if side else place
-    return next((place for word, place in _DEVICE_PLACES.items() if word in words), "")
-
-
 def _guess_time(table: Table, numbers: dict[int, NDArray[np.float64] | None]) -> GuessedTime | None:
-    named = [p for p, n in enumerate(table.names) if _TIME_NAME.search(_plain(n)) and not _LABEL_NAME.search(_plain(n))]
+    named = [p for p, n in enumerate(table.names) if _TIME_NAME.search(plain(n)) and not _LABEL_NAME.search(plain(n))]
     found = [guessed for place in named if (guessed := _time_of(table, place, numbers[place])) is not None]
     if found:
         # several clocks may stand side by side: the one with the finest steps is the sensor's
         return max(found, key=lambda pair: pair[0])[1]
     for place, values in numbers.items():
-        if values is None or _INDEX_NAME.match(_plain(table.names[place])) or len(values) < 8:
+        if values is None or _INDEX_NAME.match(plain(table.names[place])) or len(values) < 8:
             continue
         steps = np.diff(values)
         if table.names[place].startswith("column_") and np.allclose(steps, 1):
@@ -290,7 +204,7 @@ def _guess_signals(table: Table, numbers: dict[int, NDArray[np.float64]], contex
         columns = tuple(table.names[place] for place in places)
         signals.append(GuessedSignal(modality, columns, unit, place_in(stem), (*unsure, *doubt)))
     for place, values in numbers.items():
-        modality = next((m for m, pattern in _SINGLES if re.search(pattern, _plain(table.names[place]))), "")
+        modality = one_channel_modality_of(table.names[place])
         if place in used or not modality or np.isnan(values).all():
             continue
         unit, doubt = _guess_unit(modality, table.names[place], values[:, None])
@@ -323,7 +237,7 @@ def _distinct(signals: Sequence[GuessedSignal]) -> list[GuessedSignal]:
     for signal in signals:
         twins = [other for other in signals if (other.modality, other.place) == (signal.modality, signal.place)]
         if len(twins) > 1:
-            word = slug(_axisless(signal.columns[0])) or f"place{twins.index(signal) + 1}"
+            word = slug(without_axis(signal.columns[0])) or f"place{twins.index(signal) + 1}"
             place = f"{signal.place}_{word}".strip("_")
             doubt = f"where are {', '.join(signal.columns)} worn?"
             signal = GuessedSignal(signal.modality, signal.columns, signal.unit, place, (*signal.unsure, doubt))
@@ -335,12 +249,12 @@ def _triads(named: Iterable[tuple[int, str]]) -> list[tuple[str, tuple[int, int,
     """Return the sets of three columns that differ by x, y, z (or by a digit): what they share, and their places."""
     found: dict[tuple[str, str], dict[str, int]] = {}
     for place, name in named:
-        plain = _UNIT.sub("", name).strip()
+        bare = without_unit(name)
         match = (
-            re.fullmatch(r"(?P<stem>.*?)[ _\-.]*(?P<axis>[xyzXYZ])", plain)
-            or re.fullmatch(r"(?P<axis>[xyzXYZ])[ _\-.]+(?P<stem>.+)", plain)
-            or re.fullmatch(r"(?P<stem>.+[ _\-.])(?P<axis>[xyzXYZ])(?P<more>[ _\-.].+)", plain)
-            or re.fullmatch(r"(?P<stem>.*[A-Za-z])[ _\-.]*(?P<axis>[0-3])", plain)
+            re.fullmatch(r"(?P<stem>.*?)[ _\-.]*(?P<axis>[xyzXYZ])", bare)
+            or re.fullmatch(r"(?P<axis>[xyzXYZ])[ _\-.]+(?P<stem>.+)", bare)
+            or re.fullmatch(r"(?P<stem>.+[ _\-.])(?P<axis>[xyzXYZ])(?P<more>[ _\-.].+)", bare)
+            or re.fullmatch(r"(?P<stem>.*[A-Za-z])[ _\-.]*(?P<axis>[0-3])", bare)
         )
         if match:
             stem = match["stem"] + (match.groupdict().get("more") or "")
@@ -389,46 +303,3 @@ def _numbers(table: Table, place: int) -> NDArray[np.float64] | None:
     except DcdpError:
         return None
     return None if np.isnan(values).all() else values
-
-
-def unit_in(name: str) -> str:
-    """Return the unit that a column's name gives in brackets or as its last word, ``""`` if none.
-
-    Examples
-    --------
-    >>> unit_in("Acceleration x (m/s^2)"), unit_in("time_ms"), unit_in("ax")
-    ('m/s2', 'ms', '')
-    """
-    match = _UNIT.search(name)
-    if match:
-        return _UNIT_WORDS.get(match[1].strip().lower(), "")
-    last = re.split(r"[_ ]", _plain(name))[-1]
-    return _UNIT_WORDS.get(last, "") if last not in ("g", "s", "t") or "time" in _plain(name) else ""
-
-
-def _axisless(name: str) -> str:
-    return re.sub(r"[ _\-.]*[xyzXYZ0-3]$", "", _UNIT.sub("", name).strip())
-
-
-def _plain(name: str) -> str:
-    """Return a name without unit, in small letters, words joined by ``_``."""
-    text = re.sub(r"([a-z])([A-Z])", r"\1_\2", _UNIT.sub("", name).strip())
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-
-
-def _decoded(head: bytes) -> str:
-    """Decode the beginning of a file, which may end within a letter."""
-    for cut in range(4):
-        try:
-            return head[: len(head) - cut].decode("utf-8-sig")
-        except UnicodeDecodeError:
-            continue
-    return head.decode("utf-8-sig")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
