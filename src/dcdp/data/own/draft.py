@@ -5,38 +5,34 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from dcdp.data.own.dialect import sniff
-from dcdp.data.own.guess import Guess, guess_table
+from dcdp.data.own.file_kinds import (
+    DEVICE_WORDS,
+    START,
+    STOP,
+    FileKind,
+    may_align,
+    may_overlap,
+    name_devices,
+    sort_files,
+)
 from dcdp.data.own.names import place_in, unit_in
-from dcdp.data.own.paths import GuessedPattern, constant_words, guess_pattern, split_words
+from dcdp.data.own.paths import constant_words, guess_pattern
 from dcdp.data.own.pattern import list_paths
-from dcdp.data.readers import recognise
-from dcdp.data.readers.streams import clean, slug
-from dcdp.data.tables import SUFFIXES, column_names, read_table, read_text_column
-from dcdp.errors import DataError, DcdpError, FormatError
+from dcdp.data.readers.streams import clean
+from dcdp.data.tables import SUFFIXES, read_table, read_text_column
+from dcdp.errors import DataError, FormatError
 
 __all__ = ["Draft", "describe"]
 
-_TEXT = (".csv", ".tsv", ".tab", ".txt")
-_RECORDERS = (".zip", ".cwa", ".gt3x", ".xdf", ".xml", ".json")
-_NOT_DATA = ("readme", "license", "licence")
 _PROBED_FILES = 40
 _MOST_LABELS = 60
 _MANY_SHOWN = 5
-_START = re.compile(r"^(start|begin|onset|from|t0|time|timestamp)")
-_STOP = re.compile(r"^(stop|end|offset|to$|until|finish|t1)")
 _DURATION = re.compile(r"^(dur|length|lasting)")
-_DEVICES = (
-    "phone", "smartphone", "watch", "smartwatch", "band", "wristband", "strap", "sensor", "imu", "shimmer", "axivity",
-    "actigraph", "empatica", "polar", "left", "right", "glasses", "headphones", "airpods",
-)  # fmt: skip
-_SENSORS = ("acc", "accel", "accelerometer", "gyr", "gyro", "gyroscope", "mag", "magnetometer", "hr", "heartrate",
-            "heart")  # fmt: skip
 _NO_ACTIVITY = ("", "none", "null", "nan", "other", "unknown", "undefined", "0")
 
 
@@ -62,23 +58,6 @@ class Draft:
     left_out: tuple[str, ...]
 
 
-@dataclass
-class _Kind:
-    """Files of one kind: they share columns, or the format of a recorder."""
-
-    paths: list[str]
-    format: str = "table"
-    guess: Guess | None = None
-    pattern: GuessedPattern = field(default_factory=lambda: GuessedPattern("", {}, ()))
-    name: str = ""
-
-    @property
-    def is_annotation(self) -> bool:
-        if self.guess is None or self.guess.signals or not self.guess.label:
-            return False
-        return any(_START.search(name.lower()) or _STOP.search(name.lower()) for name in self.guess.names)
-
-
 def describe(folder: Path) -> Draft:
     """Look at the files of a folder and write a description of them.
 
@@ -90,7 +69,7 @@ def describe(folder: Path) -> Draft:
         If it holds no file that could be a recording.
     """
     files, folders = list_paths(folder)
-    kinds, left_out = _kinds(folder, files, folders)
+    kinds, left_out = sort_files(folder, files, folders)
     recorded = [kind for kind in kinds if not kind.is_annotation and (kind.guess is None or kind.guess.signals)]
     annotations = [kind for kind in kinds if kind.is_annotation]
     left_out += [f"'{k.paths[0]}'{_more(k.paths)}: no sensor found in {', '.join(k.guess.names[:8])}"
@@ -102,77 +81,8 @@ def describe(folder: Path) -> Draft:
     recorded.sort(key=lambda kind: not any(s.modality == "acc" for s in kind.guess.signals) if kind.guess else False)
     for kind in (*recorded, *annotations):
         kind.pattern = guess_pattern(kind.paths)
-    _name_devices(recorded)
+    name_devices(recorded)
     return _Writer(folder, recorded, annotations, left_out).draft()
-
-
-def _kinds(folder: Path, files: Sequence[str], folders: Sequence[str]) -> tuple[list[_Kind], list[str]]:
-    """Sort the files by what they are: recorders' exports, then tables by their columns."""
-    kinds: dict[tuple[object, ...], _Kind] = {}
-    left_out: list[str] = []
-    exports = [path for path in folders if _is_export(folder, path, files)]
-    for path in exports:
-        name = recognise(folder / path) or ""
-        kinds.setdefault((name, "folder"), _Kind([], name)).paths.append(path)
-    for path in files:
-        if any(path.startswith(f"{export}/") for export in exports) or path.endswith(".toml"):
-            continue
-        suffix = PurePosixPath(path).suffix.lower()
-        try:
-            if suffix in _RECORDERS:
-                known = recognise(folder / path)
-                if known is None:
-                    left_out.append(f"'{path}': no format that is known")
-                else:
-                    kinds.setdefault((known, suffix, *_device_words(path)), _Kind([], known)).paths.append(path)
-            elif suffix in SUFFIXES and not PurePosixPath(path).stem.lower().startswith(_NOT_DATA):
-                _add_table(folder, path, kinds)
-        except (DcdpError, UnicodeDecodeError) as err:
-            left_out.append(f"'{path}': {'not UTF-8' if isinstance(err, UnicodeDecodeError) else err}")
-    return list(kinds.values()), left_out
-
-
-def _add_table(folder: Path, path: str, kinds: dict[tuple[object, ...], _Kind]) -> None:
-    suffix = PurePosixPath(path).suffix.lower()
-    dialect = sniff(folder / path) if suffix in _TEXT else None
-    names = column_names(folder / path) if dialect is None else column_names(folder / path, dialect)
-    key = (names, dialect, suffix, *_device_words(path))
-    if key not in kinds:
-        known = recognise(folder / path)
-        if known is not None:
-            key = (known, suffix, *_device_words(path))
-            kinds.setdefault(key, _Kind([], known))
-        else:
-            kinds[key] = _Kind([], guess=guess_table(folder / path, context=" ".join(_device_words(path))))
-    kinds[key].paths.append(path)
-
-
-def _is_export(folder: Path, path: str, files: Sequence[str]) -> bool:
-    """Say whether a folder is the export of a recorder: one recording in several tables."""
-    inside = [name for name in files if str(PurePosixPath(name).parent) == path]
-    if len(inside) < 2 or not any(name.endswith((".csv", ".json")) for name in inside):
-        return False
-    try:
-        return recognise(folder / path) is not None
-    except DcdpError:
-        return False
-
-
-def _device_words(path: str) -> tuple[str, ...]:
-    """Return the words of a file's name that say which device or sensor wrote it."""
-    words = [*split_words(path)]
-    return tuple(word for word in words if word in _DEVICES or word in _SENSORS or place_in(word))
-
-
-def _name_devices(kinds: Sequence[_Kind]) -> None:
-    used: set[str] = set()
-    for number, kind in enumerate(kinds, 1):
-        words = [word for word in constant_words(kind.paths) if re.fullmatch(r"[a-z][a-z0-9]*", word)]
-        telling = [word for word in words if word in _DEVICES or word in _SENSORS or place_in(word)]
-        name = "_".join(telling) or (kind.format if kind.format != "table" else "") or (words[-1] if words else "")
-        name = slug(name) or f"device{number}"
-        kind.name = name if name not in used else f"{name}_{number}"
-        used.add(kind.name)
 
 
 def _more(paths: Sequence[str]) -> str:
@@ -183,7 +93,7 @@ class _Writer:
     """Lines of a description, and what is unsure in them."""
 
     def __init__(
-        self, folder: Path, recorded: Sequence[_Kind], annotations: Sequence[_Kind], left_out: Sequence[str]
+        self, folder: Path, recorded: Sequence[FileKind], annotations: Sequence[FileKind], left_out: Sequence[str]
     ) -> None:
         self.folder, self.recorded, self.annotations = folder, recorded, annotations
         self.left_out = list(left_out)
@@ -205,7 +115,7 @@ class _Writer:
             self.lines += ["", "# Not described:", *(f"#   {clean(reason)}" for reason in shown)]
         return Draft("\n".join(self.lines) + "\n", tuple(rows), tuple(self.unsure), tuple(self.left_out))
 
-    def _device(self, kind: _Kind) -> tuple[str, str, str, str]:
+    def _device(self, kind: FileKind) -> tuple[str, str, str, str]:
         self.lines += ["", "[[devices]]"]
         self._key("name", kind.name)
         self._files(kind)
@@ -234,13 +144,13 @@ class _Writer:
         rate = f"{guess.rate_hz:g} Hz" if guess.rate_hz else "?"
         return kind.name, f"{len(kind.paths)} of {kind.pattern.pattern}", rate, ", ".join(names)
 
-    def _recorder(self, kind: _Kind) -> tuple[str, str, str, str]:
+    def _recorder(self, kind: FileKind) -> tuple[str, str, str, str]:
         self._key("format", kind.format)
         self._placement(kind)
         self._subject(kind)
         return kind.name, f"{len(kind.paths)} of {kind.pattern.pattern}", "as recorded", f"by the format {kind.format}"
 
-    def _files(self, kind: _Kind) -> None:
+    def _files(self, kind: FileKind) -> None:
         pattern, unsure = kind.pattern.pattern, kind.pattern.unsure
         by_column = kind.guess is not None and (kind.guess.label or self.annotations)
         if by_column and "label" in kind.pattern.fields:  # labels stand elsewhere: the word tells recordings apart
@@ -251,7 +161,7 @@ class _Writer:
             unsure = (*unsure, f"are {texts} activities? (label)")
         self._key("files", pattern, unsure, kind.name)
 
-    def _placement(self, kind: _Kind) -> str:
+    def _placement(self, kind: FileKind) -> str:
         words = " ".join(constant_words(kind.paths))
         place = place_in(words)
         if kind.guess is not None and kind.guess.signals and all(signal.place for signal in kind.guess.signals):
@@ -261,11 +171,12 @@ class _Writer:
         elif place:
             self._key("placement", place)
         else:
-            place = next((word for word in words.split() if word in _DEVICES and word not in ("left", "right")), "body")
+            devices = [word for word in words.split() if word in DEVICE_WORDS and word not in ("left", "right")]
+            place = devices[0] if devices else "body"
             self._key("placement", place, ("where was it worn? (placement)",), kind.name)
         return place
 
-    def _subject(self, kind: _Kind) -> None:
+    def _subject(self, kind: FileKind) -> None:
         fields, guess = kind.pattern.fields, kind.guess
         if "subject" not in fields:
             if guess is not None and guess.subject:
@@ -275,7 +186,7 @@ class _Writer:
         if guess is not None and guess.session and "session" not in fields and "subject" not in fields:
             self._key("session_column", guess.session)
 
-    def _clock(self, kind: _Kind) -> None:
+    def _clock(self, kind: FileKind) -> None:
         assert kind.guess is not None
         time, rate_hz = kind.guess.time, kind.guess.rate_hz
         if time is None:
@@ -287,14 +198,14 @@ class _Writer:
                 self._key("rate_hz", rate_hz)
         first = self.recorded[0]
         if kind is first:
-            apart = [other for other in self.recorded[1:] if not _overlap(first, other)]
+            apart = [other for other in self.recorded[1:] if not may_overlap(first, other)]
             if apart:
                 self._key("clock", "start", (f"its times and those of {apart[0].name} are not of one clock: do they "
                                              "begin together?",), kind.name)  # fmt: skip
             return
-        if not _overlap(first, kind) or any(not _overlap(first, other) for other in self.recorded[1:]):
+        if not may_overlap(first, kind) or any(not may_overlap(first, other) for other in self.recorded[1:]):
             self._key("clock", "start")
-        if _may_align(first, kind):
+        if may_align(first, kind):
             self._key("align", True, (f"is its clock another than that of {first.name}? Its offset is estimated from "
                                       "the movement",), kind.name)  # fmt: skip
 
@@ -319,11 +230,11 @@ class _Writer:
             self.lines += ["", "# [labels]", '# column = "activity"']
             self._doubt("no labels found: give labels.column, labels.file, or {label} in files")
 
-    def _annotation(self, kind: _Kind) -> None:
+    def _annotation(self, kind: FileKind) -> None:
         guess = kind.guess
         assert guess is not None
         names = {role: next((n for n in guess.names if pattern.search(n.lower())), "")
-                 for role, pattern in (("start", _START), ("stop", _STOP), ("duration", _DURATION))}  # fmt: skip
+                 for role, pattern in (("start", START), ("stop", STOP), ("duration", _DURATION))}  # fmt: skip
         self.lines += ["", "[labels]"]
         self._key("file", kind.pattern.pattern, kind.pattern.unsure, "labels")
         start = names["start"] or guess.names[0]
@@ -346,7 +257,7 @@ class _Writer:
             self._key("decimal", guess.dialect.decimal)
         self._order(kind, guess.label)
 
-    def _annotation_unit(self, kind: _Kind, start: str, stop: str) -> None:
+    def _annotation_unit(self, kind: FileKind, start: str, stop: str) -> None:
         """Write unit and clock of an annotation, by the length of the recordings beside it."""
         assert kind.guess is not None
         recorded = self.recorded[0].guess
@@ -375,7 +286,7 @@ class _Writer:
         else:
             self._key("unit", "s", [f"unit of '{start}'"], "labels")
 
-    def _order(self, kind: _Kind, column: str) -> None:
+    def _order(self, kind: FileKind, column: str) -> None:
         """Write the labels found, so that another one is noticed."""
         assert kind.guess is not None
         found: set[str] = set()
@@ -408,22 +319,6 @@ class _Writer:
     def _doubt(self, text: str) -> None:
         if text not in self.unsure:
             self.unsure.append(text)
-
-
-def _overlap(one: _Kind, other: _Kind) -> bool:
-    """Say whether the first files of two devices may be of one clock."""
-    if one.guess is None or other.guess is None or one.guess.span_s is None or other.guess.span_s is None:
-        return True
-    (start, stop), (begin, end) = one.guess.span_s, other.guess.span_s
-    return start <= end and begin <= stop
-
-
-def _may_align(one: _Kind, other: _Kind) -> bool:
-    if one.guess is None or other.guess is None or one.guess.time is None:
-        return False
-    words = [{w for w in constant_words(kind.paths) if w in _DEVICES or place_in(w)} for kind in (one, other)]
-    both = all(any(signal.modality == "acc" for signal in k.guess.signals) for k in (one, other) if k.guess)
-    return words[0] != words[1] and both
 
 
 def _text(value: object) -> str:
