@@ -2,8 +2,8 @@
 
     python studies/results_tables.py [--check]
 
-The first table's picture, docs/images/arena.svg, is written too. ``--check`` writes nothing and exits with code 1 where
-the page says something else than ``results/``.
+Pictures are written too: of the first table docs/images/arena.svg, of failing sensors failing_SET.svg. ``--check``
+writes nothing and exits with code 1 where the page says something else than ``results/``.
 """
 
 from __future__ import annotations
@@ -34,20 +34,22 @@ from dcdp.evaluation import (
 from dcdp.experiments.verdicts import OFF, TIE
 from dcdp.files import write_text
 from dcdp.reports.benchmark_plots import draw_means, looks_of
+from dcdp.reports.ink import Drawing
+from dcdp.reports.robustness import draw_curves
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
-PICTURE = ROOT / "docs" / "images" / "arena.svg"
+IMAGES = ROOT / "docs" / "images"
 SETS = {"dsads": "DSADS", "hapt": "HAPT", "uschad": "USC-HAD"}
 METHODS = {
     "dcdp": "**dcdp**", "forest": "forest", "forest_extended": "forest, extended statistics", "lightgbm": "LightGBM",
     "minirocket": "MiniRocket", "cnn_har": "CNN-HAR", "deepconv_lstm": "DeepConvLSTM", "tinyhar": "TinyHAR",
     "attend_discriminate": "Attend and Discriminate", "tinierhar": "TinierHAR", "mlp_mixer": "MLP-Mixer",
     "dynamic_whar": "DynamicWHAR", "cnn_har_hidden": "CNN-HAR, sensors hidden",
+    "drift_trained": "dcdp, drift in training",
 }  # fmt: skip
 SENSORS = {"acc": "accelerometer", "gyr": "gyroscope", "mag": "magnetometer"}
 BAR = 0.5
-LEAST_LOSS = 0.01  # smaller losses are not told apart
 
 PUBLISHED_MODELS = {
     "dsads": {"cnn_har": 0.8687, "tinyhar": 0.8677, "tinierhar": 0.864, "attend_discriminate": 0.8615,
@@ -60,8 +62,8 @@ PUBLISHED_MODELS = {
 """What others report of the same models on the same test groups: WHAR Arena, arXiv 2606.13194, figure 6."""
 
 FAILING_METHODS = (
-    "dcdp", "cnn_har@ours", "cnn_har_hidden", "attend_discriminate@ours", "mlp_mixer@ours", "tinyhar@ours",
-    "tinierhar@ours", "dynamic_whar@ours", "deepconv_lstm@ours", "minirocket", "lightgbm", "forest",
+    "dcdp", "drift_trained", "cnn_har@ours", "cnn_har_hidden", "attend_discriminate@ours", "mlp_mixer@ours",
+    "tinyhar@ours", "tinierhar@ours", "dynamic_whar@ours", "deepconv_lstm@ours", "minirocket", "lightgbm", "forest",
 )  # fmt: skip
 HALVES = {"hapt": "HAPT", "dsads": "DSADS"}
 """Sets of the tables that come from two halves of the people."""
@@ -106,8 +108,7 @@ def people_picture() -> str:
         rows = tuple(replace(row, method=_called(row.method).strip("*")) for row in table.rows)
         tables.append(replace(table, data=title, rows=rows))
     methods = sorted({row.method for table in tables for row in table.rows})
-    svg = draw_means(tables, looks_of(methods, "dcdp")).svg
-    return svg.replace("<svg ", '<svg style="background: white" ', 1)  # a dark page would swallow the letters
+    return _on_white(draw_means(tables, looks_of(methods, "dcdp")))
 
 
 def absent_table() -> list[str]:
@@ -130,21 +131,30 @@ def absent_table() -> list[str]:
 
 
 def failing_table(name: str) -> list[str]:
-    """Return the lines of a set's table of absent and failing sensors: the score, then what each of them costs."""
-    folder = ROOT / "results" / "robustness" / f"{name}-group_2_fold"
-    found = {one.method: one for one in endurance_of(map(read_result, sorted(folder.glob("*/s*.json"))))}
-    methods = [found[method] for method in FAILING_METHODS if method in found]
+    """Return the lines of a set's table of absent and failing sensors: what is left and, in brackets, what is lost."""
+    methods = _failing(name)
     lines = [f"| {HALVES[name]} | {' | '.join(_called(one.method).strip('*') for one in methods)} |"]
     lines.append("|---" * (len(methods) + 1) + "|")
-    lines.append(_marked("undisturbed (score)", [one.clean_mean for one in methods], max))
+    clean = [one.clean_mean for one in methods]
+    lines.append(f"| undisturbed | {' | '.join(_best_bold(clean, [_short(score) for score in clean]))} |")
     costs = [(f"no {sensor}s", "absent_modality", branch) for branch, sensor in SENSORS.items()]
     costs.append(("one of five places absent (mean over places)", "absent_placement", ""))
     costs += [(title, corruption, "") for corruption, title in FAILING.items()]
     for title, corruption, severity in costs:
-        losses = [_cost(one, corruption, severity) for one in methods]
-        if None not in losses:
-            lines.append(_marked(title, [loss for loss in losses if loss is not None]))
+        losses = [loss for one in methods if (loss := _cost(one, corruption, severity)) is not None]
+        if losses:
+            left = [score - loss for score, loss in zip(clean, losses, strict=True)]
+            told = [f"{_short(score)} ({_short(loss)})" for score, loss in zip(left, losses, strict=True)]
+            lines.append(f"| {title} | {' | '.join(_best_bold(left, told))} |")
     return lines
+
+
+def failing_picture(name: str) -> str:
+    """Return the SVG of the curves of a set: macro-F1 of each method against the severity of each corruption."""
+    methods = [replace(one, method=_called(one.method).strip("*")) for one in _failing(name)]
+    drawing = draw_curves(name, methods, looks_of([one.method for one in methods], "dcdp"))
+    assert drawing is not None
+    return _on_white(drawing)
 
 
 def rules_table(recipe: str) -> list[str]:
@@ -203,7 +213,9 @@ def main() -> int:
             print(f"not on the page: {line}")
         return int(after != before)
     write_text(PAGE, after)
-    write_text(PICTURE, people_picture())
+    write_text(IMAGES / "arena.svg", people_picture())
+    for name in HALVES:
+        write_text(IMAGES / f"failing_{name}.svg", failing_picture(name))
     return 0
 
 
@@ -220,17 +232,28 @@ def _results(name: str) -> list[MethodResult]:
     return read_method_results(ROOT / "results" / "arena" / f"{name}-arena")
 
 
+def _failing(name: str) -> list[Endurance]:
+    """Return what the methods keep of a set when sensors fail, those in the order of the table."""
+    files = [path for part in ("robustness", "sensor_errors")
+             for path in sorted((ROOT / "results" / part / f"{name}-group_2_fold").glob("*/s*.json"))]  # fmt: skip
+    found = {one.method: one for one in endurance_of(map(read_result, files))}
+    return [found[method] for method in FAILING_METHODS if method in found]
+
+
+def _on_white(drawing: Drawing) -> str:
+    """Return a picture as it stands in a page that may be dark, which would swallow the letters."""
+    return drawing.svg.replace("<svg ", '<svg style="background: white" ', 1)
+
+
 def _cost(one: Endurance, corruption: str, severity: str = "") -> float | None:
     """Return the loss at a severity, or the mean over all of them; None where the set has no such sensor."""
     severities = [at for at in one.points.get(corruption, ()) if severity in ("", at)]
     return float(np.mean([one.loss(corruption, at) for at in severities])) if severities else None
 
 
-def _marked(title: str, values: Sequence[float], best: Any = min) -> str:
-    """Return a line with the best value bold, where methods differ by more than noise."""
-    clear = max(map(abs, values)) >= LEAST_LOSS
-    cells = [f"**{_short(value)}**" if clear and value == best(values) else _short(value) for value in values]
-    return f"| {title} | {' | '.join(cells)} |"
+def _best_bold(scores: Sequence[float], told: Sequence[str]) -> list[str]:
+    """Return the cells of a line, those of the highest score bold."""
+    return [f"**{cell}**" if score == max(scores) else cell for score, cell in zip(scores, told, strict=True)]
 
 
 def _rows(results: Sequence[MethodResult], baseline: str) -> dict[str, Row]:
