@@ -17,9 +17,9 @@ def keep_freed_memory() -> None:
     """Tell the allocator of glibc to keep what this process frees, up to 2 GiB at the end of its heap.
 
     Left alone it gives every array above 32 MiB back to the system at once and asks for fresh pages for the next: the
-    activations of one batch of 45 channels are such arrays, and each step would spend up to half of its time on page faults.
-    No value changes. For a whole process, so the command line and the processes of a pool call it and the library does
-    not. Nothing happens where the allocator is another (macOS, Windows, musl) or where ``MALLOC_*`` or
+    activations of one batch of 45 channels are such arrays, and a step would spend up to half of its time on page
+    faults. No value changes. For a whole process, so the command line and the processes of a pool call it and the
+    library does not. Nothing happens where the allocator is another (macOS, Windows, musl) or where ``MALLOC_*`` or
     ``GLIBC_TUNABLES`` in the environment say what the user wants.
     """
     if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
