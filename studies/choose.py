@@ -5,6 +5,7 @@
 Each --set is one variant (assignments separated by blanks); the default configuration always runs beside them. The HAPT
 folds are thirds of the official training users; of the other sets, or where --folds names some, the validation groups
 of the arena folds. Finished cells are kept in --out and not run again while their configuration is the same.
+--method trains a peer in place of our network, e.g. cnn_har or cnn_har@ours.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dcdp.config import RunConfig, default_config
 from dcdp.evaluation import subject_macro_f1
 from dcdp.experiments.acting import settled
 from dcdp.experiments.fold_request import resolve_device
+from dcdp.experiments.methods import OURS, named_method
+from dcdp.experiments.peers import score_peer
 from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.source import DataSource, load
 from dcdp.inference import infer, softmax
@@ -35,8 +38,8 @@ from dcdp.signals.windows import cut_windows
 from dcdp.splits import Split, drop_copies, make_folds, select_folds
 from dcdp.training import fit
 
-KEY = ("data", "variant", "fold", "seed", "config")
-"""What names a cell; ``config`` is a digest, so that a default of another day is another cell."""
+KEY = ("data", "variant", "fold", "seed", "config", "method")
+"""What names a cell; ``config`` is a digest, so that a default of another day is another cell. No method is ours."""
 
 
 @lru_cache(1)
@@ -58,18 +61,23 @@ def folds_of(source: DataSource, which: str | None) -> tuple[Split, ...]:
 
 
 def validation_score(
-    data: str, split: Split, config: RunConfig, seed: int, device: str, report: Any
+    data: str, split: Split, config: RunConfig, method: str | None, seed: int, device: str, report: Any
 ) -> dict[str, float]:
-    """Train to the last epoch; return macro-F1 of the validation subjects, joint and by branch head."""
+    """Train to the last epoch; return macro-F1 of the validation subjects, of our network also by branch head."""
     source, windows = opened(data)
-    torch.manual_seed(seed)
     branches = branches_by(source.spec, resolve_network(config.network).branch_by, source.branches)
     layouts = lay_out(source.spec, branches, config.windows.window_s)
-    network = build_network(layouts, len(windows.label_set), config.network).to(device)
     windows, _ = drop_copies(windows, split, source.store)
     parts = split.parts(windows)
-    train = Batches(source.store, windows.take(parts["train"]), layouts, torch.device(device)).usable()
-    held = Batches(source.store, windows.take(parts["validation"]), layouts, torch.device(device)).usable()
+    known, asked = windows.take(parts["train"]), windows.take(parts["validation"])
+    if method is not None:
+        peer = score_peer(method, source.store, layouts, known, asked, seed, config=config, device=device,
+                          progress=report)  # fmt: skip
+        return {"joint": peer["scores"]["macro_f1"]["mean"], "seconds": peer["seconds"]}
+    torch.manual_seed(seed)
+    network = build_network(layouts, len(windows.label_set), config.network).to(device)
+    train = Batches(source.store, known, layouts, torch.device(device)).usable()
+    held = Batches(source.store, asked, layouts, torch.device(device)).usable()
     result = fit(network, train, config.training, config.objective, config.modulation, config.augment,
                  branch_dropout=resolve_network(config.network).branch_dropout, seed=seed, progress=report)  # fmt: skip
     out = infer(network, held)
@@ -89,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--set", action="append", default=[], dest="variants")
+    parser.add_argument("--method", default=OURS, help="dcdp, or a peer with or without a recipe")
     parser.add_argument("--folds", help="arena folds such as 1,4,7, or all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
@@ -96,6 +105,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/choices.jsonl"))
     options = parser.parse_args()
     folds, device = folds_of(opened(options.data)[0], options.folds), resolve_device(options.device)
+    method = None if named_method(options.method).base == OURS else options.method
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     cells = {tuple(c.get(name) for name in KEY): c for c in map(json.loads, lines)}
@@ -105,9 +115,9 @@ def main() -> None:
         config = replace(config, training=replace(config.training, patience=config.training.epochs))
         digest = digests[variant] = sha256(to_toml(settled(config)).encode()).hexdigest()[:12]
         for split in folds:
-            key = (options.data, variant, "+".join(split.validation), options.seed, digest)
+            key = (options.data, variant, "+".join(split.validation), options.seed, digest, method)
             if key not in cells:
-                jobs[" ".join(map(str, key))] = (options.data, split, config, options.seed, device)
+                jobs[" ".join(map(str, key))] = (options.data, split, config, method, options.seed, device)
                 keys[" ".join(map(str, key))] = key
 
     def done(name: str, outcome: Any) -> None:
@@ -121,11 +131,11 @@ def main() -> None:
     wanted = {"+".join(split.validation) for split in folds}
     for variant in ["", *options.variants]:
         own = [
-            c["scores"] for (data, name, fold, seed, digest), c in cells.items()
-            if (data, name, seed, digest) == (options.data, variant, options.seed, digests[variant]) and fold in wanted
+            c["scores"] for (data, name, fold, *rest), c in cells.items()
+            if (data, name, *rest) == (options.data, variant, options.seed, digests[variant], method) and fold in wanted
         ]  # fmt: skip
         means = {name: round(float(np.mean([scores[name] for scores in own])), 4) for name in own[0]}
-        print(variant or "default", f"{len(own)} groups", means, flush=True)
+        print(options.method, variant or "default", f"{len(own)} groups", means, flush=True)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_settings_reach_every_method_and_a_variants_own_come_last():
         ({"split": "holdout"}, {}, "the split of a grid must name nobody: got 'holdout'"),
         ({"data": ["dsads"], "split": "official"}, {}, "the data set must have an official split: got 'dsads'"),
         ({"methods": ["forrest"]}, {}, r"method must be one of .*: got 'forrest'\. Did you mean 'forest'"),
-        ({"methods": ["forest@ours"]}, {}, "only a deep peer has a recipe"),
+        ({"methods": ["forest@hidden"]}, {}, "only from a deep peer are branches hidden"),
         ({"seeds": [-1]}, {}, "a seed must not be negative"),
         ({"sedes": [1]}, {}, r"key must be one of .*: got 'cells\[0\]\.sedes'\. Did you mean 'cells\[0\]\.seeds'"),
         ({"seeds": ["1"]}, {}, r"cells\[0\]\.seeds\[0\] must be an integer"),

@@ -14,6 +14,7 @@ from dcdp.errors import ConfigError
 from dcdp.evaluation import check_result, macro_f1_by_subject
 from dcdp.experiments import classical_peers, deep_peers, peers
 from dcdp.experiments import fold as fold_module
+from dcdp.experiments.classical_peers import VARIED_COPIES
 from dcdp.experiments.fold import run_fold
 from dcdp.experiments.fold_request import FoldRequest
 from dcdp.experiments.peer_task import together
@@ -219,35 +220,81 @@ def test_an_unknown_statistic_is_replaced_by_its_mean_over_the_windows_that_have
     assert features[~known, :half].std(0).min() > 0
 
 
-def test_minirocket_reads_standardised_channels_and_zeros_where_there_is_nothing(scored, parts, monkeypatch):
-    seen, fit = [], classical_peers.fit_minirocket
+@pytest.fixture
+def rockets(monkeypatch):
+    """Return what MiniRocket was fitted on: windows, labels and which are held out; a spectrum is its transform."""
+    calls, fit = [], classical_peers.fit_minirocket
 
     def spectrum(_windows, _seed):
         return lambda x: np.abs(np.fft.rfft(x, axis=2))[..., :12].reshape(len(x), -1).astype(np.float32)
 
     def spy(windows, label, seed, held_out):
-        seen.append((windows, held_out))
+        calls.append((windows, label, held_out))
         return fit(windows, label, seed, held_out, make=spectrum)
 
     monkeypatch.setattr(classical_peers, "fit_minirocket", spy)
     monkeypatch.setattr(peers, "require_package", lambda *_: None)
+    return calls
+
+
+def test_minirocket_reads_standardised_channels_and_zeros_where_there_is_nothing(scored, parts, rockets):
     found = scored("minirocket")
-    ((windows, held_out),) = seen
+    ((windows, _, _),) = rockets
     assert windows.shape[:2] == (len(parts["train"]) + len(parts["validation"]), 6)
-    assert held_out.sum() == len(parts["validation"])
     np.testing.assert_allclose(windows.mean((0, 2)), 0, atol=0.05)
     assert found["scores"]["macro_f1"]["mean"] > 2 / len(parts["test"].label_set)
     assert set(found["scores"]["absent"]) == {"acc", "gyr"}
+
+
+@pytest.mark.parametrize(("name", "copies"), [("minirocket", 0), ("minirocket@ours", VARIED_COPIES)])
+def test_minirocket_chooses_its_strength_on_the_validation_people(name, copies, scored, source, parts, rockets):
+    scored(name)
+    ((windows, label, held_out),) = rockets
+    validation = parts["validation"]
+    n_known = len(parts["train"]) + len(validation)
+    assert held_out.sum() == len(validation) * (1 + copies)
+    assert np.array_equal(label[:n_known][held_out[:n_known]], validation.label)
+    raw = source.store.gather(validation, np.arange(len(validation)))["wrist_acc"].transpose(0, 2, 1)
+    both = (raw, windows[:n_known, :3][held_out[:n_known]])
+    here = validation.present[:, source.spec.names.index("wrist_acc")]
+    scaled = [(x - x.mean((0, 2), keepdims=True)) / x.std((0, 2), keepdims=True) for x in (y[here] for y in both)]
+    np.testing.assert_allclose(*scaled, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["forest", "forest_extended", "lightgbm", "minirocket"])
+def test_by_our_recipe_a_classical_peer_learns_from_varied_copies_too(
+    name, scored, parts, config, rockets, monkeypatch
+):
+    fitted = []
+    for fit in ("fit_forest", "fit_boosting"):
+        whole = getattr(classical_peers, fit)
+        monkeypatch.setattr(
+            classical_peers, fit, lambda x, y, *a, whole=whole, **k: fitted.append((x, y)) or whole(x, y, *a, **k)
+        )
+    known = {part: parts[part].take(parts[part].present.all(1)) for part in ("train", "validation")}
+    off = replace(config, augment=AugmentConfig(rotation_deg=0))
+    for chosen in (off, replace(off, augment=AugmentConfig(vigour=0.5))):
+        scored(f"{name}@ours", config=chosen, **known)
+    (same, label), (varied, again) = fitted or [call[:2] for call in rockets]
+    n_known = sum(map(len, known.values()))
+    assert len(same) == len(label) == n_known * (1 + VARIED_COPIES)
+    for first in range(0, len(same), n_known):  # every copy has every window once, with its own label
+        copy = {(*x.ravel()[:50].tolist(), int(y)) for x, y in zip(same[first:][:n_known], label[first:], strict=False)}
+        assert copy == {(*x.ravel()[:50].tolist(), int(y)) for x, y in zip(same[:n_known], label, strict=False)}
+    assert np.array_equal(varied[:n_known], same[:n_known])
+    assert np.array_equal(again, label)
+    assert (varied[n_known:] != same[n_known:]).any(tuple(range(1, same.ndim))).all()
 
 
 def test_names_are_expanded_and_checked_before_anything_runs(monkeypatch):
     monkeypatch.setattr(peers, "require_package", lambda *_: None)
     assert expand_peers(("all",)) == list_peers()
     assert expand_peers(("forest", "tinyhar@ours", "tinyhar", "forest")) == ("forest", "tinyhar@ours", "tinyhar")
+    assert expand_peers(("forest@ours",)) == ("forest@ours",)
     with pytest.raises(ConfigError, match="recipe of a peer must be one of hidden, ours: got 'mine'"):
         expand_peers(("tinyhar@mine",))
-    with pytest.raises(ConfigError, match=r"only a deep peer has a recipe: got 'forest@ours'. Give 'forest'"):
-        expand_peers(("forest@ours",))
+    with pytest.raises(ConfigError, match=r"only from a deep peer are branches hidden: got 'forest@hidden'. Give 'for"):
+        expand_peers(("forest@hidden",))
     monkeypatch.undo()
     monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="peer 'lightgbm' needs the package lightgbm"):

@@ -34,6 +34,8 @@ def reads_setting(base: str, key: str) -> bool:
     --------
     >>> reads_setting("forest", "training.epochs"), reads_setting("dcdp", "training.epochs")
     (False, True)
+    >>> reads_setting("forest", "augment.vigour"), reads_setting("forest@ours", "augment.vigour")
+    (False, True)
     >>> reads_setting("tinyhar@ours", "network.pool_segments"), reads_setting("tinyhar@ours", "network.branch_by")
     (False, True)
     >>> [reads_setting(peer, "network.branch_dropout") for peer in ("tinyhar@ours", "tinyhar@hidden")]
@@ -43,7 +45,7 @@ def reads_setting(base: str, key: str) -> bool:
         return True
     plain, recipe = base.partition("@")[0], recipe_of(base)
     if plain in list_peers("classical"):
-        return key.startswith(_READ_BY_CLASSICAL)
+        return key.startswith(_READ_BY_CLASSICAL) or (recipe in OUR_RECIPES and key.startswith("augment."))
     if key == "network.branch_dropout":
         return recipe == HIDDEN_RECIPE
     if key.startswith(_OF_OUR_RECIPE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dcdp.batches import Batches
+from dcdp.augmentation import augment
+from dcdp.batches import Batch, Batches
 from dcdp.data.store import Store
-from dcdp.experiments.peer_task import FittedPeer, PeerTask, together
+from dcdp.experiments.peer_task import FittedPeer, PeerTask, plain_name, recipe_of, together
 from dcdp.models.network import BranchLayout
 from dcdp.models.normalise import ChannelNormaliser
 from dcdp.models.peers.forest import FOREST_INPUTS, fit_forest, forest_bytes, predict_proba
@@ -22,7 +23,10 @@ from dcdp.models.peers.side_by_side import SingleHead
 from dcdp.models.statistics import WindowStatistics, recorded
 from dcdp.records import Windows
 
-__all__ = ["fit_rocket", "fit_trees", "window_features"]
+__all__ = ["VARIED_COPIES", "fit_rocket", "fit_trees", "window_features"]
+
+VARIED_COPIES = 3
+"""How often each training window is there once more, varied as our network's are, by the recipe ``NAME@ours``."""
 
 _PER_GATHER = 1024
 
@@ -35,35 +39,30 @@ def window_features(
 ) -> NDArray[np.float32]:
     """Return (N, F) statistics of all branches; NaN where a channel that they are taken of is absent."""
     describe = _statistics(layouts, extended)
-    batches, rows = Batches(store, windows, layouts), []
-    with torch.inference_mode():
-        for start in range(0, len(windows), _PER_GATHER):
-            batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
-            parts = [
-                _described(statistics, batch.inputs[lay.branch.name])
-                for lay, statistics in zip(layouts, describe, strict=True)
-            ]
-            rows.append(torch.cat(parts, 1).numpy())
-    return np.concatenate(rows)
+    return np.concatenate([_described(describe, batch) for batch in _in_order(Batches(store, windows, layouts))])
 
 
 def fit_trees(task: PeerTask) -> FittedPeer:
     """Fit a forest or boosted trees on the statistics that the network reads too."""
-    extended = FOREST_INPUTS.get(task.name) == "extended"
+    extended = FOREST_INPUTS.get(plain_name(task.name)) == "extended"
     windows, n_threads = _all_known(task), torch.get_num_threads()
-    features = task.describe(task.store, windows, task.layouts, extended)
+    features, label = task.describe(task.store, windows, task.layouts, extended), windows.label
+    if recipe_of(task.name):
+        describe = _statistics(task.layouts, extended)
+        features = np.concatenate([features, *(_described(describe, batch) for batch in _varied(task, windows))])
+        label = np.concatenate([label, label[_varied_rows(task, windows)]])
     mean = _known_mean(features)
     features = np.where(np.isnan(features), mean, features)
     n_classes = len(windows.label_set)
-    if task.name in FOREST_INPUTS:
-        forest = fit_forest(features, windows.label, task.seed, n_jobs=n_threads)
+    if plain_name(task.name) in FOREST_INPUTS:
+        forest = fit_forest(features, label, task.seed, n_jobs=n_threads)
         parameters = sum(tree.tree_.node_count for tree in forest.estimators_)
         n_bytes = forest_bytes(forest)
 
         def classify(rows: Array) -> Array:
             return predict_proba(forest, rows, n_classes)
     else:
-        model, classes = fit_boosting(features, windows.label, task.seed, n_threads=n_threads)
+        model, classes = fit_boosting(features, label, task.seed, n_threads=n_threads)
         parameters = int(sum(2 * tree["num_leaves"] - 1 for tree in model.dump_model()["tree_info"]))
         n_bytes = len(model.model_to_string())
 
@@ -88,9 +87,13 @@ def fit_rocket(task: PeerTask) -> FittedPeer:
     head = SingleHead(task.layouts, nn.Identity())
     _fit_normalisers(head, Batches(task.store, windows, task.layouts), task)
     everything = np.ones(len(task.layouts), dtype=np.bool_)
-    model = fit_minirocket(
-        _stacked(task.store, task.layouts, head, windows, everything), windows.label, task.seed, held_out
-    )
+    stacked, label = _stacked(task.store, task.layouts, head, windows, everything), windows.label
+    if recipe_of(task.name):
+        rows = _varied_rows(task, windows)
+        stacked = np.concatenate([stacked, *(_side_by_side(head, batch) for batch in _varied(task, windows))])
+        label = np.concatenate([label, label[rows]])
+        held_out = None if held_out is None else np.concatenate([held_out, held_out[rows]])
+    model = fit_minirocket(stacked, label, task.seed, held_out)
 
     def predict(store: Store, asked: Windows, used: Mask) -> Array:
         stacked = _stacked(store, task.layouts, head, asked, used)
@@ -99,10 +102,36 @@ def fit_rocket(task: PeerTask) -> FittedPeer:
     return FittedPeer(predict, model.n_parameters, model.n_bytes, {"alpha": model.alpha})
 
 
-def _described(statistics: WindowStatistics, x: Tensor) -> Tensor:
-    """Return statistics (B, F) of windows (B, C, T), NaN where one of their channels is NaN somewhere."""
-    features: Tensor = statistics(x.nan_to_num(0.0))
-    return features.where(statistics.seen(recorded(x)) > 0, torch.nan)
+def _in_order(batches: Batches) -> Iterator[Batch]:
+    """Yield all windows, so many at a time."""
+    for start in range(0, len(batches), _PER_GATHER):
+        yield batches.gather(np.arange(start, min(start + _PER_GATHER, len(batches))))
+
+
+def _varied(task: PeerTask, windows: Windows) -> Iterator[Batch]:
+    """Yield varied windows in the order of `_varied_rows`, so many at a time."""
+    batches, rows = Batches(task.store, windows, task.layouts), _varied_rows(task, windows)
+    torch.manual_seed(task.seed)
+    for start in range(0, len(rows), _PER_GATHER):
+        index = rows[start : start + _PER_GATHER]
+        yield augment(batches.gather(index), task.layouts, task.config.augment, windows.subject[index])
+
+
+def _varied_rows(task: PeerTask, windows: Windows) -> NDArray[np.intp]:
+    """Return which window each varied copy is of: people mixed, as in the batches that a network is trained on."""
+    draw = np.random.default_rng(task.seed)
+    return np.concatenate([draw.permutation(len(windows)) for _ in range(VARIED_COPIES)])
+
+
+@torch.inference_mode()
+def _described(describe: Sequence[WindowStatistics], batch: Batch) -> Array:
+    """Return statistics (B, F) of all branches, NaN where one of their channels is NaN somewhere."""
+    parts = []
+    for statistics, x in zip(describe, batch.inputs.values(), strict=True):
+        features: Tensor = statistics(x.nan_to_num(0.0))
+        parts.append(features.where(statistics.seen(recorded(x)) > 0, torch.nan))
+    described: Array = torch.cat(parts, 1).numpy()
+    return described
 
 
 def _branch_of_features(layouts: Sequence[BranchLayout], extended: bool) -> NDArray[np.intp]:
@@ -132,13 +161,15 @@ def _stacked(
     store: Store, layouts: Sequence[BranchLayout], head: SingleHead, windows: Windows, used: Mask
 ) -> Array:
     """Return (N, C, T): standardised windows, 0 where a branch is absent or not to be used."""
-    batches, rows = Batches(store, windows, layouts), []
+    batches = Batches(store, windows, layouts)
     batches.present &= used
-    with torch.inference_mode():
-        for start in range(0, len(windows), _PER_GATHER):
-            batch = batches.gather(np.arange(start, min(start + _PER_GATHER, len(windows))))
-            rows.append(head.side_by_side(batch.inputs, batch.present).numpy())
-    return np.concatenate(rows)
+    return np.concatenate([_side_by_side(head, batch) for batch in _in_order(batches)])
+
+
+@torch.inference_mode()
+def _side_by_side(head: SingleHead, batch: Batch) -> Array:
+    stacked: Array = head.side_by_side(batch.inputs, batch.present).numpy()
+    return stacked
 
 
 def _statistics(layouts: Sequence[BranchLayout], extended: bool) -> list[WindowStatistics]:

@@ -91,7 +91,7 @@ def _method(task: PeerTask) -> tuple[TrainingConfig, ObjectiveConfig, Modulation
     recipe = get_peer(task.name).recipe or Recipe()
     training = replace(
         config.training, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay, warmup=0.0, clip_norm=0.0, average=0.0,
+        weight_decay=recipe.weight_decay, warmup=recipe.warmup, clip_norm=recipe.clip_norm, average=0.0,
     )  # fmt: skip
     objective = replace(config.objective, joint=1.0, branch=0.0, contrast=0.0, label_smoothing=0.0)
     return training, objective, plain, AugmentConfig(rotation_deg=0.0)

@@ -31,7 +31,7 @@ __all__ = [
 
 HIDDEN_RECIPE = "hidden"
 OUR_RECIPES = ("ours", HIDDEN_RECIPE)
-"""``NAME@ours`` is a deep peer trained by our recipe; from ``NAME@hidden`` whole branches are hidden too."""
+"""``NAME@ours`` is a peer trained by our recipe; from ``NAME@hidden``, a deep one, whole branches are hidden too."""
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -17,7 +17,16 @@ from dcdp.errors import ConfigError
 from dcdp.evaluation import macro_f1_by_subject, pool_folds, score, subject_macro_f1
 from dcdp.experiments.classical_peers import fit_rocket, fit_trees, window_features
 from dcdp.experiments.deep_peers import fit_deep
-from dcdp.experiments.peer_task import Describe, FittedPeer, PeerTask, Predict, Report, plain_name
+from dcdp.experiments.peer_task import (
+    HIDDEN_RECIPE,
+    Describe,
+    FittedPeer,
+    PeerTask,
+    Predict,
+    Report,
+    plain_name,
+    recipe_of,
+)
 from dcdp.models.network import BranchLayout
 from dcdp.models.peers.packages import require_package
 from dcdp.models.peers.registry import get_peer, list_peers
@@ -31,8 +40,9 @@ Array = NDArray[np.float32]
 def expand_peers(names: Sequence[str]) -> tuple[str, ...]:
     """Return the peers that are asked for, each once; ``all`` stands for every one there is.
 
-    ``NAME@ours`` is a deep peer trained by our own recipe (optimiser, rates, weight averaging, augmentation); from
-    ``NAME@hidden`` whole branches are hidden as well, as often as `network.branch_dropout` says.
+    ``NAME@ours`` is a deep peer trained by our own recipe (optimiser, rates, weight averaging, augmentation), or a
+    classical one fitted on varied copies of the windows too; from ``NAME@hidden``, a deep one, whole branches are
+    hidden as well, as often as `network.branch_dropout` says.
 
     Raises
     ------
@@ -42,8 +52,10 @@ def expand_peers(names: Sequence[str]) -> tuple[str, ...]:
     wanted = [peer for name in names for peer in (list_peers() if name == "all" else (name,))]
     for name in wanted:
         peer = get_peer(plain_name(name))
-        if name != peer.name and peer.kind == "classical":
-            raise ConfigError("only a deep peer has a recipe", f"'{name}'", f"Give '{peer.name}'.")
+        if recipe_of(name) == HIDDEN_RECIPE and peer.kind == "classical":
+            raise ConfigError(
+                "only from a deep peer are branches hidden", f"'{name}'", f"Give '{peer.name}' or '{peer.name}@ours'."
+            )
         for package in peer.packages:
             require_package(peer.name, package)
     return tuple(dict.fromkeys(wanted))

@@ -17,8 +17,9 @@ class TrainingConfig:
     Attributes
     ----------
     epochs, max_steps, steps_per_subject
-        Most passes over the training windows, most steps, and most steps for each person to learn from (0: any number).
-        The learning rate's schedule spans what comes out.
+        Most passes over the training windows, most steps, and steps for each person to learn from (0: any number).
+        Whole passes are made, as many as come nearest to the fewest steps of the three and at least one: 315 steps of
+        206 a pass are two passes, 412 steps. The learning rate's schedule spans them.
     patience
         Epochs without a better validation score before training stops.
     batch_size

@@ -45,6 +45,23 @@ def test_direction_by_hand():
     three = logits([0.2, 0.8, 0.0001]), logits([0.5, 0.0001, 0.5])[:, None]
     found = direction_loss(*three, torch.tensor([0]), torch.ones(1, 1, dtype=torch.bool), torch.ones(1)).item()
     assert found == pytest.approx(0.5, abs=1e-3)  # (-1, 1, 0) and (-1, 0, 1)
+    twice = three[1].expand(-1, 2, -1), torch.tensor([0]), torch.ones(1, 2, dtype=torch.bool)
+    found = direction_loss(three[0], *twice, torch.tensor([1.0, 0.5])).item()
+    assert found == pytest.approx((1.0 + 0.5) * 0.5 / 2, abs=1e-3)  # the mean over branches
+
+
+def test_the_accuracy_is_smoothed_over_steps(kit):
+    net, present = kit.make_network(2), torch.ones(10, 2, dtype=torch.bool)
+    rule = kit.rule_of(net, "cggm", kit.make_optimizer(net, "sgd"), cggm=CggmConfig(smoothing=0.5, direction=0.0))
+    accuracy = {"a": [], "b": []}
+    for right in ((2, 5), (6, 6), (6, 8)):
+        step(kit, rule, right, present)
+        for n, past in zip(right, accuracy.values(), strict=True):
+            past.append(n / 10)
+    means = {name: [moving_mean(past[:k], 0.5) for k in (2, 3)] for name, past in accuracy.items()}
+    gain = {name: now - before + PRIOR for name, (before, now) in means.items()}
+    found = rule.last()["coefficient"]
+    assert found == pytest.approx({"a": 2 * gain["b"] / sum(gain.values()), "b": 2 * gain["a"] / sum(gain.values())})
 
 
 def test_direction_moves_the_joint_head_and_not_the_branch_heads():
@@ -60,6 +77,12 @@ def test_direction_moves_the_joint_head_and_not_the_branch_heads():
     with torch.no_grad():
         before = direction_loss(joint, branch, label, present, torch.ones(3))
         assert direction_loss(joint - joint.grad, branch, label, present, torch.ones(3)) < before
+
+
+def moving_mean(values, smoothing):
+    """Mean of the values, each so much lighter the older it is."""
+    weights = [smoothing**age for age in reversed(range(len(values)))]
+    return sum(w * x for w, x in zip(weights, values, strict=True)) / sum(weights)
 
 
 def step(kit, rule, right, present):

@@ -54,6 +54,15 @@ def test_the_step_harms_neither_loss_and_is_as_long_as_the_sum(a, b):
         assert gradient.norm() >= (first + second).norm() * (1 - 1e-6)
 
 
+def test_contrast_stays_with_the_joint_loss(kit):
+    net = kit.make_network(2)
+    rule = kit.rule_of(net, "mmpareto", kit.make_optimizer(net, "sgd"))
+    terms = {"joint": torch.tensor(1.0), "branch": torch.tensor([10.0, 30.0]), "contrast": torch.tensor(7.0)}
+    batch = kit.make_batch(2)
+    outputs = net(batch.inputs, batch.present)
+    assert [loss.item() for loss in rule.losses(terms, outputs, batch.label, batch.present)] == [8.0, 20.0]
+
+
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(-1, 1))
 def test_weights_are_bounded(joint, own, cosine):
     w = pareto_weight(torch.tensor(joint), torch.tensor(own), torch.tensor(cosine * (joint * own) ** 0.5))

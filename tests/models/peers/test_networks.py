@@ -7,7 +7,7 @@ import torch
 
 from dcdp.errors import ConfigError
 from dcdp.models.network import BranchLayout, lay_out
-from dcdp.models.peers import SingleHead, build_peer, get_peer, list_peers
+from dcdp.models.peers import Recipe, SingleHead, build_peer, get_peer, list_peers
 from dcdp.models.peers.side_by_side import MIN_SAMPLES, common_samples
 from dcdp.records import Branch, Signal, SignalSpec
 
@@ -142,11 +142,33 @@ def test_one_batch_is_learned_by_heart(name, wrist):
     assert (network(inputs, present).joint.argmax(1) == label).float().mean() > 0.9
 
 
-def test_every_deep_peer_has_a_recipe_and_a_paper(name):
+RECIPES = {
+    "cnn_har": Recipe("sgd", 0.01, 5e-4),
+    "mlp_mixer": Recipe("adamw", 0.01, warmup=0.05, clip_norm=1.0),
+    "tinierhar": Recipe("adamw", 0.001, 0.01),
+}
+DROPOUTS = {
+    "attend_discriminate": [0.25, 0.5],
+    "cnn_har": [],
+    "deepconv_lstm": [0.5, 0.5],
+    "dynamic_whar": [0.6, 0.6],
+    "mlp_mixer": [],
+    "tinierhar": [0.3],
+    "tinyhar": [0.1],
+}
+
+
+def test_every_deep_peer_has_the_recipe_of_its_programme_and_a_paper(name):
     peer = get_peer(name)
-    assert peer.recipe is not None
-    assert peer.recipe.learning_rate > 0
+    assert peer.recipe == RECIPES.get(name, Recipe("adamw", 0.001))
     assert peer.paper[-4:].isdigit()
+
+
+def test_dropout_is_as_strong_as_in_the_paper(name, wrist):
+    network = make(name, wrist)
+    found = [m.p for m in network.modules() if isinstance(m, torch.nn.Dropout)]
+    found += [m.dropout for m in network.modules() if isinstance(m, torch.nn.RNNBase) and m.dropout > 0]
+    assert sorted(found) == DROPOUTS[name]
 
 
 def test_the_registry_names_the_nearest_and_refuses_what_is_no_network(wrist):

@@ -79,7 +79,8 @@ class Agm(BalanceRule):
     Certain: Shapley-valued responses, ratio, running reference, exponential coefficient. Ours:
 
     - our joint head is linear, so the Shapley value over branches replaced by zeros is the branch's own part of the
-      logits in closed form: no forward pass per subset is needed (the bias is shared out equally);
+      logits in closed form: no forward pass per subset is needed (the bias is shared out equally). What is replaced
+      by zeros is the embedding; the public code replaces the input;
     - the sign for any number of branches is that of the two-branch form, which brakes the leader; a public version
       for more has it the other way round;
     - the coefficient is bounded on both sides: the exponential of an exponential explodes otherwise;

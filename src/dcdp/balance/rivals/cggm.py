@@ -113,7 +113,9 @@ class Cggm(BalanceRule):
     - the cosine is that of gradients at the logits, which are in closed form and of one shape for all heads. The paper
       compares the weights of the last layers, whose gradient the public code does not backpropagate through, so that
       its term moves nothing. Here it moves the joint head and, through it, fusion and encoders;
-    - the classifiers are our branch heads, trained by the objective's branch term;
+    - the classifiers are our branch heads, trained by the objective's branch term, whose gradient goes on into the
+      encoders and is scaled with theirs. The public code gives its classifiers features cut off from the encoders, and
+      an optimiser of their own: they measure and teach nothing;
     - under an adaptive optimiser the coefficient multiplies the branch's learning rate: a factor on the gradient would
       be divided out.
     """

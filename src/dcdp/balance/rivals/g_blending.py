@@ -20,6 +20,8 @@ __all__ = ["GBlending", "GBlendingConfig", "blend_weights"]
 # Smallest gain of the best head that is told from none [nats]: one window in a hundred made e times as likely. Weights
 # sum to 1 however small the gains are, so on a plateau chance alone would move them from one head to another.
 NOISE = 0.01
+# Share of all weight that is dealt out evenly. A head of weight 0 would learn no more, and so never gain again.
+EVEN_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class GBlendingConfig:
 
 
 def blend_weights(before: Tensor, now: Tensor, weights: Tensor, floor: float) -> Tensor:
-    """Return the weight of every head, ``Delta G / Delta O^2`` made to sum to 1; as it was where no head has gained.
+    """Return the weight of every head: ``Delta G / Delta O^2`` made to sum to 1, a tenth of all dealt out evenly.
 
     Parameters
     ----------
@@ -59,14 +61,14 @@ def blend_weights(before: Tensor, now: Tensor, weights: Tensor, floor: float) ->
     Returns
     -------
     Tensor
-        (H,) in ``[0, 1]``. A head that has not gained weighs 0. One without a loss in either row keeps its weight, and
-        the others share the rest.
+        (H,) in ``[0, 1]``. A head that has not gained has its even part of the tenth alone; where none has, all weights
+        stay. One without a loss in either row keeps its weight, and the others share the rest.
 
     Examples
     --------
     >>> before, now = torch.tensor([[2.0, 2.0], [2.0, 2.0]]), torch.tensor([[1.0, 1.6], [1.2, 1.8]])
     >>> blend_weights(before, now, torch.tensor([0.5, 0.5]), floor=0.05).tolist()  # doctest: +NUMBER
-    [0.800, 0.200]
+    [0.770, 0.230]
     """
     known = (before.isfinite() & now.isfinite()).all(0)
     gain = (before[1] - now[1]).where(known, 0.0).clamp(min=0)  # how much generalisation improved
@@ -75,7 +77,8 @@ def blend_weights(before: Tensor, now: Tensor, weights: Tensor, floor: float) ->
     overfitting = ((now[1] - now[0]) - (before[1] - before[0])).where(known, 0.0)
     quotient = gain / overfitting.clamp(min=floor).square()
     left = (1 - weights.where(~known, 0.0).sum()).clamp(min=0)
-    return (left * quotient / quotient.sum()).where(known, weights)
+    share = (1 - EVEN_SHARE) * quotient / quotient.sum() + EVEN_SHARE / known.sum()
+    return (left * share).where(known, weights)
 
 
 class GBlending(BalanceRule):
@@ -103,8 +106,10 @@ class GBlending(BalanceRule):
       subjects is of the weights that are validated. Only changes of their difference enter. A mean over the epoch lags
       behind these weights, most in the first epoch, whose figures are the first reference;
     - overfitting that hardly grew, or fell, is taken as ``floor``: the quotient explodes otherwise, and its square
-      would punish a fall, common under dropout. A head that got worse weighs 0; where all did, or none gained more
-      than chance gives (.01 nat), the weights stay;
+      would punish a fall, common under dropout. Where all heads got worse, or none gained more than chance gives
+      (.01 nat), the weights stay;
+    - a tenth of all weight is dealt out evenly, so that a head that got worse still learns: in the paper networks of
+      their own are trained for the next estimate, here a head of weight 0 would never gain again;
     - the factor M + 1 makes equal weights the plain objective, whose own weights still apply: its branch losses are
       averaged over branches where the paper adds them up, so against the joint loss each counts one M-th of what it
       does there. All weights start equal;

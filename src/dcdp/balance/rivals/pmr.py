@@ -90,6 +90,7 @@ class Pmr(BalanceRule):
       anew before each epoch on a part of the training set, in a pass of its own, and averages over epochs;
     - the prototype loss never stops; the public code modulates in the first epochs only by default;
     - prototypes are those of the encoder, before the fusion. A class or branch not met yet takes no part;
+    - prototypes and scores are those of the process's own windows, not summed over processes as other rules' are;
     - the loss reaches the encoders alone, as a term of its own: it changes their direction under any optimiser, and
       needs no distinction between SGD and adaptive ones;
     - what is logged as coefficient is the weight ``clip(1 / rho_m - 1, 0, 1)`` of the prototype loss.

@@ -31,6 +31,7 @@ class DeepConvLstm(nn.Module):
     - Half of the inputs of both LSTM layers and of the classifier are dropped in training, as in the paper.
     - The paper trains with RMSProp (learning rate 0.001, decay 0.9) on batches of 100; the loop here knows AdamW and
       SGD, so it is AdamW with the same rate and no weight decay, on batches as large as ours.
+    - The LSTM is torch's: its gates do not see the cell (no peepholes), which the paper's equations have.
     - Weights start as torch starts them, not orthogonal. Channels are standardised, not scaled to [0, 1].
     """
 

@@ -29,9 +29,11 @@ class MlpMixer(nn.Module):
 
     Notes
     -----
-    - The paper's sizes are not known to us. Here patches are 4 x 4, with 128 features, 64 units across patches, 256
-      across features and 8 blocks for all sets, the defaults of the public collection ``whar_models``.
-    - The convolution that makes three pictures of the one has 15 x 15 weights, as in the authors' programme.
+    - Here patches are 4 x 4, with 128 features, 64 units across patches, 256 across features and 8 blocks for all sets,
+      the defaults of the public collection ``whar_models``. The authors' programme (MLPMixerHAR) has 8 x 8, 512, 256,
+      2048 and 10, and other patches for each of their sets: some thirty times as many weights.
+    - The convolution that makes three pictures of the one has 15 x 15 weights, as in the authors' programme. That
+      puts one zero around the pictures and drops what is no whole patch; here they are filled up.
     - Nothing comes from training on photographs.
     """
 

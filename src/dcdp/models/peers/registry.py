@@ -27,21 +27,25 @@ _Body = Callable[[Sequence[BranchLayout], int], nn.Module]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a deep peer's paper trains it, as far as the one loop goes.
+    """How a deep peer's paper or its authors' programme trains it, as far as the one loop goes.
 
     Epochs, steps, patience, batch size and the fall of the learning rate are those of our own method for all alike.
 
     Attributes
     ----------
     optimizer
-        ``adamw`` (Adam, where nothing decays) or ``sgd``.
+        ``adamw`` (Adam, where nothing decays) or ``sgd``, with a momentum of 0.9.
     learning_rate, weight_decay
-        At the start, and of every weight.
+        At its peak, and of every weight.
+    warmup, clip_norm
+        As in `dcdp.training.TrainingConfig`.
     """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    warmup: float = 0.0
+    clip_norm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +83,24 @@ def _graph(layouts: Sequence[BranchLayout], n_classes: int) -> nn.Module:
     return SensorGraph(sensor_nodes(layouts), common_samples(layouts), n_classes)
 
 
+_BY_SGD = Recipe("sgd", learning_rate=0.01, weight_decay=5e-4)
+"""The programme of CNN-HAR's authors (CNNHAR, ``fcnn.m`` and ``cnn_train.m``), there on batches of 12."""
+_WARMED_UP = Recipe(learning_rate=0.01, warmup=0.05, clip_norm=1.0)
+"""The programme and job script of MLP-Mixer's authors (MLPMixerHAR, ``main.py``): 500 of 10 000 steps warm up."""
+
 _PEERS: Mapping[str, Peer] = {
     peer.name: peer
     for peer in (
         Peer("attend_discriminate", "deep", "Abedin 2021", Recipe(), _plain(AttendDiscriminate)),
-        Peer("cnn_har", "deep", "Yang 2015", Recipe(), _plain(CnnHar)),
+        Peer("cnn_har", "deep", "Yang 2015", _BY_SGD, _plain(CnnHar)),
         Peer("deepconv_lstm", "deep", "Ordonez 2016", Recipe(), _plain(DeepConvLstm)),
         Peer("dynamic_whar", "deep", "Miao 2022", Recipe(), _graph),
         Peer("forest", "classical", "Breiman 2001"),
         Peer("forest_extended", "classical", "Breiman 2001"),
         Peer("lightgbm", "classical", "Ke 2017", packages=("lightgbm",)),
         Peer("minirocket", "classical", "Dempster 2021", packages=("sktime", "numba")),
-        Peer("mlp_mixer", "deep", "Ojiako 2023", Recipe(), _plain(MlpMixer)),
-        Peer("tinierhar", "deep", "Bian 2025", Recipe(), _plain(TinierHar)),
+        Peer("mlp_mixer", "deep", "Ojiako 2023", _WARMED_UP, _plain(MlpMixer)),
+        Peer("tinierhar", "deep", "Bian 2025", Recipe(weight_decay=0.01), _plain(TinierHar)),
         Peer("tinyhar", "deep", "Zhou 2022", Recipe(), _plain(TinyHar)),
     )
 }
