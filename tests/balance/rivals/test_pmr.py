@@ -111,13 +111,13 @@ def test_a_window_of_a_class_not_met_yet_takes_no_part_among_those_that_are(kit)
 def test_no_branch_is_pulled_harder_than_once(kit):
     rule = made(kit, PmrConfig(alpha=2.0, mu=0.3))
     label, present = torch.tensor([0, 1]), torch.ones(2, 2, dtype=torch.bool)
-    rule.observe(points([0.0, 0.0], [9.0, 1.0]), label, present)
-    (total,) = rule.losses(ZERO, points([0.0, 9.0], [9.0, -8.0]), label, present)  # b lies where the other class is
+    rule.observe(points([0.0, 0.0], [3.0, 1.0]), label, present)
+    (total,) = rule.losses(ZERO, points([0.0, 9.0], [3.0, -8.0]), label, present)  # b lies where the other class is
     ratio = rule.last()["discrepancy"]
     assert ratio["a"] > 2
     assert ratio["b"] < 0.5
     assert rule.last()["coefficient"] == {"a": 0.0, "b": 1.0}
-    wrong, sure = math.log(1 + math.exp(1.0)), 1 / (1 + math.exp(-9.0))  # of b: one unit nearer to the other class
+    wrong, sure = math.log(1 + math.exp(1.0)), 1 / (1 + math.exp(-3.0))  # of b: one unit nearer to the other class
     entropy = -(sure * math.log(sure) + (1 - sure) * math.log(1 - sure))
     assert total.item() == pytest.approx(2.0 * wrong - 0.3 * entropy, rel=1e-3)
 
