@@ -47,6 +47,8 @@ METHODS = {
     "attend_discriminate": "Attend and Discriminate", "tinierhar": "TinierHAR", "mlp_mixer": "MLP-Mixer",
     "dynamic_whar": "DynamicWHAR", "cnn_har_hidden": "CNN-HAR, sensors hidden",
     "drift_trained": "dcdp, drift in training", "noise_trained": "dcdp, drift and noise",
+    "lightgbm@ours": "LightGBM, varied windows", "forest@ours": "forest, varied windows",
+    "minirocket@ours": "MiniRocket, varied windows",
 }  # fmt: skip
 SENSORS = {"acc": "accelerometer", "gyr": "gyroscope", "mag": "magnetometer"}
 BAR = 0.5
@@ -321,7 +323,7 @@ def _cells(row: Row) -> Iterator[str]:
 
 
 def _called(method: str) -> str:
-    return METHODS[method.partition("@")[0]]
+    return METHODS.get(method) or METHODS[method.partition("@")[0]]
 
 
 def _short(value: float, digits: int = 3) -> str:

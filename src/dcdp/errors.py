@@ -34,6 +34,8 @@ __all__ = [
     "unknown_name",
 ]
 
+_LARGEST_SEED = 2**31 - 1
+
 
 class DcdpError(Exception):
     """The rule that was broken, the value that broke it, and the remedy.
@@ -99,7 +101,7 @@ class StorageError(DcdpError, OSError):
 
 
 def require_seed(seed: int) -> None:
-    """Refuse a negative seed.
+    """Refuse a seed that is negative, or larger than every generator takes.
 
     Raises
     ------
@@ -108,6 +110,8 @@ def require_seed(seed: int) -> None:
     """
     if seed < 0:
         raise ConfigError("a seed must not be negative", seed, "Give a whole number from 0.")
+    if seed > _LARGEST_SEED:
+        raise ConfigError(f"a seed must not be above {_LARGEST_SEED}", seed, "Give a smaller one.")
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,32 @@ def test_a_cell_that_fails_is_told_at_the_end(
     assert "error: every cell must finish: got 1 of 1 that did not: synthetic-arena/many/s0 (fold s01: Runtime" in said
     assert "log.jsonl" in said
     assert "Traceback" not in said
+
+
+def test_a_damaged_result_is_told_and_the_others_are_shown(
+    ran: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, table = shutil.copytree(ran / "out", tmp_path / "out"), tmp_path / "table.json"
+    (out / "report.html").unlink()
+    damaged = out / "synthetic-arena/forest/s0.json"
+    damaged.write_text(damaged.read_text()[:500])
+    words, remedy = ["benchmark", str(ran / "small.toml"), "--out", str(out)], f"Delete '{damaged}' to run the cell"
+    assert main(words) == 2
+    shown = capsys.readouterr()
+    assert f"report   {out / 'report.html'}" in shown.out
+    assert "got 1 of 2 that did not: synthetic-arena/forest/s0 (a result must be JSON" in shown.err
+    assert remedy in shown.err
+    assert "many" in (out / "report.html").read_text()
+    assert main([*words, "--dry-run"]) == 0
+    shown = capsys.readouterr()
+    assert "2 cells, 1 finished" in shown.out
+    assert remedy.replace(" ", "") in "".join(shown.out.split())  # broken over lines
+    assert main([*words, "--export", str(table)]) == 2
+    shown = capsys.readouterr()
+    assert "(1 sets, 1 rows)" in shown.out
+    assert "error: every finished cell must be readable: got 1 of 2 left out" in shown.err
+    assert remedy in shown.err
+    assert list(json.loads(table.read_text())["synthetic"]) == ["many"]
 
 
 @pytest.mark.parametrize(

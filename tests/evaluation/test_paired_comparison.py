@@ -86,11 +86,27 @@ def test_pairs_that_do_not_differ_do_not_count():
     assert "only 3 pairs differ" in compare(ours, dict.fromkeys(range(10), 0.5)).note
 
 
+def p_by_all_signs(differences):
+    """The share of all ways to sign the differences whose rank sum is as far from the middle."""
+    sizes = np.abs(differences[differences != 0])
+    ranks = stats.rankdata(np.round(sizes, 12))
+    sums = np.array([np.dot(signs, ranks) for signs in itertools.product((-1, 1), repeat=len(ranks))])
+    return np.mean(np.abs(sums) >= abs(np.dot(np.sign(differences[differences != 0]), ranks)) - 1e-9)
+
+
+@given(st.lists(st.integers(-3, 4), min_size=2, max_size=9))
+def test_p_is_exact_with_ties_and_equal_pairs(tenths):
+    ours = {i: (5 + tenth) / 10 for i, tenth in enumerate(tenths)}  # .6 - .5 and .5 - .4 differ in the last digit
+    result = compare(ours, dict.fromkeys(ours, 0.5), n_resamples=2)
+    assert result.p_value == pytest.approx(p_by_all_signs(np.array(tenths)))
+    assert result.p_value >= smallest_p(np.count_nonzero(tenths)) * (1 - 1e-12)
+
+
 def test_equal_methods_tie():
     scores = {"s1": 0.1 + 0.2, "s2": 0.5}
     result = compare(scores, {"s1": 0.3, "s2": 0.5})  # 0.1 + 0.2 - 0.3 is rounding
     assert (result.p_value, result.interval, result.verdict) == (1.0, (0.0, 0.0), "tie")
-    assert "p cannot go below 1," in result.note
+    assert result.note == "no pair differs"
 
 
 def test_pairs_that_cannot_be_compared_are_refused():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -36,6 +37,11 @@ def swap_people(result):
     one[0], other[0] = other[0], one[0]
 
 
+def rename_fold(result):
+    result["split"]["folds"][0]["fold"] = "other"
+    result["leak_audit"]["folds"]["other"] = result["leak_audit"]["folds"].pop("s01+s05+s09")
+
+
 def set_at(*keys, value):
     def change(result):
         for key in keys[:-1]:
@@ -50,7 +56,7 @@ def set_at(*keys, value):
     [
         (swap_people, r"fold s02\+s06\+s10, test 's02, s06, s10' in '.*one.*', 's03, s06, s10' in '.*two.*'"),
         (set_at("split", "folds", 0, "validation", value=["s03"]), r"fold s01\+s05\+s09, validation 's02"),
-        (set_at("split", "folds", 0, "fold", value="other"), r"fold s01\+s05\+s09 there in '.*one.*', missing in"),
+        (rename_fold, r"fold s01\+s05\+s09 there in '.*one.*', missing in"),
         (set_at("config", "windows", "stride_s", value=3.0), "windows, stride_s '1.5' in '.*one.*', '3.0' in '.*two"),
         (set_at("config", "windows", "gap_s", value=3.0), "windows, gap_s missing in '.*one.*', '3.0' in '.*two"),
         (
@@ -58,7 +64,10 @@ def set_at(*keys, value):
             "labels 'walking, walking_",
         ),
         (set_at("null_label", value="walking"), "null label 'None' in .*, 'walking' in"),
-        (set_at("leak_audit", "passed", value=False), "passed its leak audit: got passed: false in '.*two"),
+        (set_at("leak_audit", "passed", value=False), "passed its leak audit.* each fold: got passed: false in '.*two"),
+        (set_at("leak_audit", "folds", "s01+s05+s09", "passed", value=False), r"fold s01\+.*, passed: false in '.*two"),
+        (set_at("leak_audit", "folds", value={}), r"fold s01\+.*, passed: none in '.*two"),
+        (set_at("test", "confusion", 1, 1, value=99), "windows of walking_upstairs '100' in '.*one.*', '99' in '.*two"),
         (
             set_at("leak_audit", "folds", "s01+s05+s09", "n_windows", "test", value=301),
             r"s09, test windows '300' in .*, '301'",
@@ -75,9 +84,40 @@ def test_same_conditions_pass_whatever_else_differs(two_results):
     check_comparable(two_results(set_at("machine", "cores", value=64)))
 
 
+def test_two_synthetic_bodies_are_refused_and_real_people_have_none(two_results):
+    def of(data, noise):
+        one, other = two_results(set_at("config", "body", value={"noise": noise}), "dcdp", 1)
+        one.result["config"]["body"] = {"noise": 1.0, "newer": 1}
+        return [replace(each, data=data) for each in (one, other)]
+
+    check_comparable(of("synthetic", 1.0))
+    check_comparable(of("hapt", 2.0))
+    with pytest.raises(SplitError, match=r"got body, noise '1.0' in '.*one.*', '2.0' in '.*two"):
+        check_comparable(of("synthetic", 2.0))
+
+
 def test_seeds_of_one_method_must_have_one_configuration(two_results):
     with pytest.raises(SplitError, match="every seed of dcdp must have one configuration: got config, training, ep"):
         check_comparable(two_results(set_at("config", "training", "epochs", value=3), "dcdp", 1))
+
+
+@pytest.mark.parametrize(("name", "message"), [("tinyhar", "training, epochs '20' .* keeps its name"), ("forest", "")])
+def test_peers_of_one_name_must_agree_in_what_they_read(made_up, tmp_path, name, message):
+    results = []
+    for seed, epochs in ((0, 20), (1, 3)):
+        result = made_up.make_cell("hapt", "dcdp", seed) | {"method": f"dcdp {epochs}"}
+        result["peers"] = {name: made_up.make_cell("hapt", "forest", seed)["test"] | {"seconds": 12.0}}
+        result["config"] |= {"training": {"epochs": epochs}, "network": {"width": epochs}}
+        results += read_method_results(made_up.write_cell(tmp_path, result))
+    with pytest.raises(SplitError, match=message) if message else nullcontext():
+        check_comparable(results)
+
+
+def test_variants_of_two_methods_under_one_name_are_refused(two_results):
+    one, other = two_results(set_at("base", value="lightgbm"), "dcdp", 1)
+    one.result["base"] = "forest"
+    with pytest.raises(SplitError, match=r"got base 'forest' in '.*one.*', 'lightgbm' in '.*two.*NAME=PATH"):
+        check_comparable([one, other])
 
 
 def test_a_setting_that_only_a_later_version_knows_is_no_difference(two_results):
@@ -85,12 +125,19 @@ def test_a_setting_that_only_a_later_version_knows_is_no_difference(two_results)
         del result["config"]["training"]["learning_rate"]
         result["config"]["newer"] = {"key": 1}
 
-    check_comparable(two_results(forget, "dcdp", 1))
+    old, new = two_results(forget, "dcdp", 1)
+    check_comparable([old, new])
+    other = replace(new, seed=2, result=deepcopy(new.result))
+    other.result["config"]["newer"]["key"] = 2  # the oldest does not know it, but the other does
+    with pytest.raises(SplitError, match="config, newer, key '1'"):
+        check_comparable([old, new, other])
 
 
 def test_some_folds_are_refused_unless_asked_for(made_up, tmp_path):
     made_up.write_cell(tmp_path, made_up.make_cell("hapt", "dcdp"))
-    made_up.write_cell(tmp_path, made_up.make_cell("hapt", "forest", n_folds=2))
+    half = made_up.make_cell("hapt", "forest", n_folds=2)
+    half["test"]["confusion"][0][0] = 50  # of half the windows
+    made_up.write_cell(tmp_path, half)
     results = read_method_results(tmp_path)
     with pytest.raises(SplitError, match=r"fold s03.* there in .*, missing in .* --partial"):
         check_comparable(results)

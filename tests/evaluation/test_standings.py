@@ -7,6 +7,7 @@ import pytest
 
 from dcdp.errors import ConfigError, DataError
 from dcdp.evaluation import PUBLISHED, compare, holm, overall, read_method_results, standings
+from dcdp.splits import make_folds
 
 
 @pytest.fixture
@@ -46,7 +47,34 @@ def test_the_difference_is_that_of_the_means_paired_by_person_and_corrected(benc
     assert [row.p_holm for row in others] == holm([one.p_value for one in raw])
     assert [row.difference.mean_difference for row in others] == pytest.approx([row.mean - base.mean for row in others])
     assert [row.mean for row in others] == sorted((row.mean for row in others), reverse=True)
-    assert table.published == PUBLISHED["uschad", "arena"]
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "windows", "is_shown"),
+    [
+        (4, {}, True),
+        (10, {}, False),
+        (4, {"window_s": 2.0}, False),
+        (4, {"stride_s": 3.0}, False),
+        (4, {"null": "keep"}, False),
+    ],
+)
+def test_the_published_best_is_that_of_all_folds_and_the_same_windows(
+    benchmark_of, monkeypatch, n_folds, windows, is_shown
+):
+    best = replace(PUBLISHED["uschad", "arena"], n_folds=n_folds)
+    monkeypatch.setitem(PUBLISHED, ("uschad", "arena"), best)
+    results = benchmark_of(sets=("uschad",), methods=("dcdp", "forest"), seeds=(0,))
+    for one in results:
+        one.result["config"]["windows"] |= windows
+    assert standings(results)[0].published == (best if is_shown else None)
+    kept = {"by_fold": dict(list(results[0].by_fold.items())[:3])}
+    assert standings([replace(results[0], **kept), *results[1:]])[0].published is None  # one method lacks a fold
+
+
+@pytest.mark.parametrize(("data", "n_people"), [("dsads", 8), ("hapt", 30), ("uschad", 14)])
+def test_a_published_figure_is_of_all_folds_of_the_split(data, n_people):
+    assert PUBLISHED[data, "arena"].n_folds == len(make_folds("arena", [f"s{one}" for one in range(n_people)]))
 
 
 def test_partial_rows_come_last_and_are_compared_on_their_people(made_up, tmp_path):

@@ -7,25 +7,30 @@ import json
 import numpy as np
 import pytest
 
+from dcdp.evaluation import score
 from dcdp.experiments.fold_file import DONE, PREDICTIONS, devices_of, read_finished, split_differences
 from dcdp.splits import Split
 
+SCORES = score([0, 1], np.eye(2), ["s1", "s1"], ["sit", "walk"])
 FOLD = Split("arena", "s1", train=("s3", "s4"), validation=("s2",), test=("s1",))
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Return the folder of a finished fold."""
-    (tmp_path / DONE).write_text(json.dumps({"scores": {"macro_f1": 1}}))
+    (tmp_path / DONE).write_text(json.dumps({"scores": SCORES}))
     np.savez_compressed(tmp_path / PREDICTIONS, label=np.arange(900), probability=np.random.default_rng(0).random(900))
     return tmp_path
 
 
 def test_a_whole_fold_is_read(folder):
-    assert read_finished(folder) == {"scores": {"macro_f1": 1}}
+    assert read_finished(folder) == {"scores": SCORES}
+    assert read_finished(folder, ["seconds"]) is None
 
 
-@pytest.mark.parametrize("left", ['{"scores": {"macro', "{}", "[]", "", "\x00\x00", None])
+@pytest.mark.parametrize(
+    "left", ['{"scores": {"macro', "{}", "[]", "", "\x00\x00", '{"scores": {}}', '{"scores": 1}', None]
+)
 def test_a_fold_without_scores_is_not_finished(left, folder):
     (folder / DONE).unlink()
     if left is not None:

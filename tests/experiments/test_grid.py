@@ -62,7 +62,9 @@ def test_settings_reach_every_method_and_a_variants_own_come_last():
         ({"seeds": [-1]}, {}, "a seed must not be negative"),
         ({"sedes": [1]}, {}, r"key must be one of .*: got 'cells\[0\]\.sedes'\. Did you mean 'cells\[0\]\.seeds'"),
         ({"seeds": ["1"]}, {}, r"cells\[0\]\.seeds\[0\] must be an integer"),
-        ({"data": []}, {}, "a grid must have a cell"),
+        ({"seeds": [10**20]}, {}, "a seed must not be above 2147483647: got 1000"),
+        ({"set": ["training.learning_rate=inf"]}, {}, "learning_rate must be positive and finite: got inf"),
+        ({}, {"out": ""}, "out must name a folder: got ''"),
         ({}, {"setting": {}}, r"got 'setting'\. Did you mean 'settings'"),
         ({}, {"settings": {"set": ["training.epoch=3"]}}, r"got 'training\.epoch'\. Did you mean 'training\.epochs'"),
         ({}, {"methods": {"x": {"sets": []}}}, r"got 'methods\.x\.sets'\. Did you mean 'methods\.x\.set'"),
@@ -71,12 +73,40 @@ def test_settings_reach_every_method_and_a_variants_own_come_last():
         ({}, {"methods": {"../x": {}}}, r"the name of a method must be a word: got '\.\./x'"),
         ({}, {"methods": {"x": 3}}, r"methods\.x must be a table: got 3"),
         ({}, {"methods": 3}, "methods must be tables: got 3"),
-        ({"methods": ["x"]}, {"methods": {"x": {"base": "y"}}}, r"method must be one of .*: got 'y'"),
+        ({"methods": ["x"]}, {"methods": {"x": {"base": "y"}}}, r"base of methods\.x must be one of .*: got 'y'"),
+        ({"methods": ["x"]}, {"methods": {"x": {"base": "x"}}}, "of a peer: got 'x', a variant of itself"),
+        ({"methods": ["x"]}, {"methods": {"x": {"base": "y"}, "y": {}}}, "a variant of 'y', which is a variant too"),
+        ({}, {"methods": {"unused": {"base": "forrest"}}}, r"base of methods\.unused .*Did you mean 'forest'"),
+        ({}, {"methods": {"unused": {"set": ["training.epoch=3"]}}}, r"Did you mean 'training\.epochs'"),
+        ({}, {"methods": {"unused": {"base": "forest", "set": ["training.epochs=3"]}}}, "set what its base reads"),
     ],
 )
 def test_every_name_is_checked(change, rest, message):
     with pytest.raises(ConfigError, match=message):
         grid(BLOCK | change, **rest)
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"), [("data", "name a data set"), ("seeds", "have a seed"), ("methods", "name a method")]
+)
+def test_no_table_is_left_out_without_a_word(key, rule):
+    with pytest.raises(ConfigError, match=f"cells must {rule}: got none for"):
+        grid(BLOCK, BLOCK | {key: []})
+    with pytest.raises(ConfigError, match="a grid must have a cell"):
+        make_grid({"cells": []}, "main")
+
+
+@pytest.mark.parametrize("setting", ["windows.window_s=2.0", "body.noise=2.0"])
+def test_methods_that_would_not_see_the_same_are_refused_before_anything_runs(setting):
+    short = {"base": "forest", "set": [setting]}
+    block = BLOCK | {"methods": ["forest", "short"]}
+    key = setting.partition("=")[0]
+    message = rf"same windows and body: got {key} .* of 'hapt-arena/forest/s0', 2\.0 of 'hapt-arena/short/s0'\. Set it"
+    with pytest.raises(ConfigError, match=message):
+        grid(block, methods={"short": short})
+    assert len(grid(block, methods={"short": short}, settings={"set": [setting]}).cells) == 8
+    apart = grid(BLOCK | {"data": ["hapt"], "set": [setting]}, BLOCK | {"data": ["hapt"], "split": "official"})
+    assert len(apart.cells) == 8
 
 
 def test_a_package_that_is_missing_is_told_before_anything_runs(monkeypatch):

@@ -94,7 +94,8 @@ def test_deep_peers_have_our_budget_and_the_recipe_of_their_paper(scored, asked,
     ours = config.training
     for name in ("epochs", "max_steps", "patience", "batch_size"):
         assert getattr(training, name) == getattr(ours, name)
-    assert (training.learning_rate, training.weight_decay, training.average) == (1e-3, 0.0, 0.0)
+    assert (training.learning_rate, training.weight_decay, training.average) == (1e-3, 0.01, 0.0)
+    assert (training.warmup, training.clip_norm) == (0.0, 0.0)
     assert (objective.joint, objective.branch, objective.contrast, objective.label_smoothing) == (1, 0, 0, 0)
     assert modulation.alpha == 0
     assert augment == AugmentConfig(rotation_deg=0.0)

@@ -17,7 +17,7 @@ from dcdp.bundle import load_bundle, save_bundle
 from dcdp.config import RunConfig
 from dcdp.errors import BundleError, ConfigError
 from dcdp.evaluation.schema import check_result
-from dcdp.experiments import fold_training
+from dcdp.experiments import fold_training, run
 from dcdp.experiments.finished_run import evaluate_run
 from dcdp.experiments.run import train_run
 from dcdp.experiments.run_folder import RunRequest
@@ -167,11 +167,14 @@ def test_a_run_goes_on_where_it_was_interrupted(finished, make_config, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("file", "left"), [("fold.json", b'{"scor'), ("predictions.npz", b"PK"), ("peers/forest/peer.json", b"{}")]
+    ("file", "left"),
+    [("fold.json", b'{"scor'), ("fold.json", None), ("predictions.npz", b"PK"), ("peers/forest/peer.json", b"{}")],
 )
 def test_a_damaged_fold_of_a_run_is_trained_again(file, left, finished, make_config, tmp_path):
     out = shutil.copytree(finished[0], tmp_path / "run")
     folder = out / "folds" / "s03"
+    if left is None:  # whole, but for what makes it a fold of a run
+        left = json.dumps({"scores": json.loads((folder / file).read_text())["scores"]}).encode()
     (folder / file).write_bytes(left)
     if file.startswith("peers"):  # is read where the fold itself is not finished
         (folder / "fold.json").unlink()
@@ -270,6 +273,19 @@ def test_a_folder_in_use_is_not_written_over(finished, make_config):
     with pytest.raises(ConfigError, match="the run folder must be empty"):
         train_run(request(finished[0]), make_config())
     assert files(finished[0]) == before
+
+
+def test_a_folder_that_another_run_took_while_this_one_read_is_not_written_over(make_config, tmp_path, monkeypatch):
+    prepare = run._prepare
+
+    def meanwhile(*given):
+        (tmp_path / "run.txt").write_text("data other\n")
+        return prepare(*given)
+
+    monkeypatch.setattr(run, "_prepare", meanwhile)
+    with pytest.raises(ConfigError, match="the run folder must be empty"):
+        train_run(request(tmp_path), make_config())
+    assert files(tmp_path) == {"run.txt": b"data other\n"}
 
 
 def test_force_never_empties_a_folder_that_is_no_run(make_config, tmp_path):

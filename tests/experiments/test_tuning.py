@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import dcdp.experiments.search as search_module
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
-from dcdp.errors import ConfigError, DcdpError
+from dcdp.errors import ConfigError, DcdpError, FormatError
 from dcdp.experiments.fold_request import FoldRequest
 from dcdp.experiments.fold_training import train_fold
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
@@ -48,8 +49,17 @@ def search(fold: FoldRequest, folder: Path, trials: int = TRIALS, inner: int = 1
 
 
 @pytest.fixture(scope="module")
-def found(fold: FoldRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return search(fold, tmp_path_factory.mktemp("search"))
+def folder(fold: FoldRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished search. Read only."""
+    folder = tmp_path_factory.mktemp("search")
+    search(fold, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "search.json").read_text(encoding="utf-8"))
+    return found
 
 
 def told(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -138,6 +148,39 @@ def test_a_trial_that_was_killed_before_the_study_heard_of_it_counts(
         with pytest.raises(KeyboardInterrupt):
             search(fold, tmp_path)
     assert told(search(fold, tmp_path)) == told(found)
+
+
+@pytest.mark.parametrize("left", ["", '{"n_trials": 3, "tri', "[]", '{"n_trials": 3}'])
+def test_a_damaged_end_of_a_search_is_made_again(
+    left: str, fold: FoldRequest, folder: Path, found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = shutil.copytree(folder, tmp_path / "search")
+    (mine / "search.json").write_text(left, encoding="utf-8")
+    monkeypatch.setattr(search_module, "train_fold", lambda *_, **__: pytest.fail("trained again"))
+    assert search(fold, mine) == found
+
+
+@pytest.mark.parametrize("share", [0.3, 0.999])
+def test_a_study_that_was_cut_off_goes_on(
+    share: float, fold: FoldRequest, folder: Path, found: dict[str, Any], tmp_path: Path
+) -> None:
+    mine = shutil.copytree(folder, tmp_path / "search")
+    journal = mine / "study.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: int(share * len(whole))])  # as a full disk leaves it
+    (mine / "study.log.lock").symlink_to("nowhere")  # as kill -9 leaves it
+    (mine / "search.json").unlink()
+    assert told(search(fold, mine)) == told(found)
+    assert all(json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines())
+
+
+def test_a_study_that_is_damaged_in_its_midst_is_an_error(fold: FoldRequest, folder: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(folder, tmp_path / "search")
+    lines = (mine / "study.log").read_bytes().splitlines(keepends=True)
+    (mine / "study.log").write_bytes(b"".join([*lines[:4], lines[4][:9] + lines[5], *lines[6:]]))
+    (mine / "search.json").unlink()
+    with pytest.raises(FormatError, match=rf"got line 5 of '.*study\.log'\. Delete '{mine}' to search in this fold"):
+        search(fold, mine)
 
 
 def test_the_same_settings_are_trained_once(
@@ -243,6 +286,13 @@ def test_tune_refuses_a_folder_that_is_no_search(config: RunConfig, tmp_path: Pa
     with pytest.raises(ConfigError, match="a search must have a folder of its own"):
         tune(TuneRequest("synthetic", tmp_path), config, make_space(SPACE, config))
     assert [path.name for path in tmp_path.iterdir()] == ["photographs"]
+
+
+@pytest.mark.parametrize("left", ["", '{"format": 1, "da', "null"])
+def test_a_search_that_no_longer_says_what_it_is_of_is_refused(left: str, config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text(left, encoding="utf-8")
+    with pytest.raises(FormatError, match=r"say what it is of: got '.*request\.json', which is damaged\. Delete '"):
+        tune(TuneRequest("synthetic", tmp_path), config, make_space(SPACE, config))
 
 
 @pytest.mark.parametrize("wrong", [{"split": "holdout", "test": ("typo",)}, {"inner": 99}])

@@ -14,12 +14,12 @@ from dcdp.experiments.verdicts import EARNS, HARMS, OFF, TIE, judge, judge_all
 PART = Component("brake", "It brakes.", "left out", "whole", "lacking")
 
 
-def made_up(scores: Sequence[float], variance: float = 0.2, **test: Any) -> dict[str, Any]:
+def made_up(scores: Sequence[float], variance: Sequence[float] = (0.2,), **test: Any) -> dict[str, Any]:
     people = {f"s{place}": score for place, score in enumerate(scores)}
     return {
         "branches": ["acc", "gyr"],
         "test": {"macro_f1": {"mean": sum(scores) / len(scores), "by_subject": people}, **test},
-        "training": {"fold": {"loss_step_variance": variance}},
+        "training": {f"fold {place}": {"loss_step_variance": one} for place, one in enumerate(variance)},
     }
 
 
@@ -139,8 +139,8 @@ def test_balance_is_read_from_heads_shares_and_branches_alone() -> None:
 
 
 def test_stability_is_the_spread_over_seeds_and_the_variance_between_steps() -> None:
-    steady = {0: made_up([0.8], variance=0.1), 1: made_up([0.82], variance=0.2)}
-    shaky = {0: made_up([0.7], variance=0.2), 1: made_up([0.9], variance=0.4)}
+    steady = {0: made_up([0.8], variance=[0.1, 0.1]), 1: made_up([0.82], variance=[0.2, 0.2])}
+    shaky = {0: made_up([0.7], variance=[0.2, 0.2]), 1: made_up([0.9], variance=[0.4, 0.4])}
     told = read_stability(steady, shaky)
     assert told["seed_spread"] == pytest.approx({"with": 0.02 / 2**0.5, "without": 0.2 / 2**0.5})
     assert told["step_variance"] == pytest.approx({"with": 0.15, "without": 0.3})
@@ -148,3 +148,17 @@ def test_stability_is_the_spread_over_seeds_and_the_variance_between_steps() -> 
     assert told["interval"] == pytest.approx([0.5, 0.5])
     assert told["note"] == "2 seeds; a claim needs 5"
     assert read_stability({0: steady[0]}, {0: shaky[0]})["seed_spread"] == {"with": None, "without": None}
+
+
+def test_seeds_of_a_fold_do_not_count_as_so_many_folds() -> None:
+    varied, plain = made_up([0.8], variance=[0.1, 0.3, 0.2, 0.5]), made_up([0.8], variance=[0.2] * 4)
+    one = read_stability({0: varied}, {0: plain})
+    many = read_stability(dict.fromkeys(range(9), varied), dict.fromkeys(range(9), plain))
+    assert many["interval"] == pytest.approx(one["interval"])
+    assert read_stability({0: made_up([0.8], variance=[0.1])}, {0: plain})["interval"] is None
+
+
+def test_twice_as_steady_and_half_as_steady_are_no_change() -> None:
+    told = read_stability({0: made_up([0.8], variance=[0.1, 0.4])}, {0: made_up([0.8], variance=[0.2, 0.2])})
+    assert told["steadier"] == pytest.approx(0)
+    assert told["interval"][0] < 0 < told["interval"][1] < 1

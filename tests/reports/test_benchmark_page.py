@@ -3,12 +3,13 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from dcdp.errors import ConfigError, MissingError, SplitError
-from dcdp.evaluation import Ranking, overall, read_method_results, standings
+from dcdp.evaluation import PUBLISHED, Ranking, overall, read_method_results, standings
 from dcdp.reports.benchmark import draw_benchmark, write_benchmark_report
 from dcdp.reports.benchmark_costs import Cost, costs_of
 from dcdp.reports.benchmark_plots import by_mean, draw_activities, draw_means, looks_of
@@ -68,19 +69,34 @@ def test_the_tables_hold_the_figures_of_the_standings(bench, page):
             if own.difference is not None:
                 assert shown[0][5] == f"{own.difference.mean_difference:+.3f}".replace("-", "\N{MINUS SIGN}")
                 assert shown[0][8] == own.difference.verdict
-        assert f"published best: {table.published.method}" in page
+
+
+def test_the_published_best_stands_beside_results_of_its_folds_alone(made_up, tmp_path, monkeypatch):
+    made_up.make_benchmark(tmp_path, sets=("hapt",), methods=("dcdp", "forest"), seeds=(0,))
+    shown = []
+    for n_folds in (4, 10):
+        monkeypatch.setitem(PUBLISHED, ("hapt", "arena"), replace(PUBLISHED["hapt", "arena"], n_folds=n_folds))
+        shown.append(write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert ["published best: CNN-HAR" in text for text in shown] == [True, False]
 
 
 def test_the_summary_counts_verdicts_as_the_baseline_sees_them(bench, page):
-    verdicts = [
-        row.difference.verdict
-        for table in standings(read_method_results(bench))
-        for row in table.rows
-        if row.difference
-    ]
+    rows = [row for table in standings(read_method_results(bench)) for row in table.rows if row.difference]
+    verdicts = [row.difference.verdict for row in rows]
     assert f"ahead {verdicts.count('behind')}<" in page
     assert f"tie {verdicts.count('tie')}<" in page
     assert verdicts.count("behind") > 0
+    small = sum(row.difference.verdict == "behind" and row.p_holm <= 0.05 for row in rows)
+    assert f"Once corrected, p is .05 or less in {small} of {verdicts.count('behind')} ahead and in 0 of" in page
+    assert small > 0
+
+
+def test_the_summary_says_that_no_verdict_of_few_people_is_proven(made_up, tmp_path):
+    made_up.make_benchmark(tmp_path, sets=("dsads",), seeds=(0,))
+    for name in ("x", "y"):  # seven comparisons of eight people
+        made_up.write_cell(tmp_path, made_up.make_cell("dsads", "mlp_mixer@ours") | {"method": name})
+    text = write_benchmark_report(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")
+    assert re.search(r"p is \.05 or less in 0 of [1-9] ahead", text)
 
 
 def test_the_page_needs_nothing_from_outside(page):
@@ -156,6 +172,14 @@ def test_settings_that_differ_from_the_baselines_are_named(made_up, tmp_path):
     assert text.count("<code>training.") == 1
     assert str(tmp_path) not in text
     assert "dcdp/s0.json" in text
+
+
+def test_files_may_be_given_from_the_root_and_from_here(made_up, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, other = (made_up.write_cell(Path("here"), made_up.make_cell("hapt", name)) for name in ("dcdp", "forest"))
+    text = write_benchmark_report([one, other.resolve()], Path("x.html")).read_text(encoding="utf-8")
+    files = [cell for row in Text(text).rows for cell in row if cell.endswith(".json")]
+    assert files == ["dcdp/s0.json", "forest/s0.json"]
 
 
 def test_validation_curves_are_read_from_beside_a_run(made_up, tmp_path):

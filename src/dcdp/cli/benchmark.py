@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from dcdp.errors import ConfigError
+from dcdp.errors import ConfigError, FormatError
 
 if TYPE_CHECKING:
     from dcdp.experiments.grid import Cell, Grid
@@ -83,13 +83,20 @@ def _run(grid: Grid, **options: Any) -> None:
     outcome = run_grid(grid, console=Console(stderr=True), **options)
     if outcome.results:
         _print_results(outcome.results, grid.out)
-        _write_report(grid)
+        _write_report([cell for cell in grid.cells if cell.name not in outcome.failures], grid.out)
     if outcome.failures:
-        count = f"{len(outcome.failures)} of {len(grid.cells)} that did not"
-        why = "; ".join(f"{name} ({reason})" for name, reason in outcome.failures.items())
         raise ConfigError(
-            "every cell must finish", f"{count}: {why}", f"Mend that and start again; see '{grid.out / 'log.jsonl'}'."
-        )
+            "every cell must finish", f"{_counted(outcome.failures, grid)} that did not: {_listed(outcome.failures)}",
+            f"Mend that and start again; see '{grid.out / 'log.jsonl'}'.",
+        )  # fmt: skip
+
+
+def _counted(failures: Mapping[str, str], grid: Grid) -> str:
+    return f"{len(failures)} of {len(grid.cells)}"
+
+
+def _listed(failures: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} ({reason})" for name, reason in failures.items())
 
 
 def _print_results(results: list[dict[str, Any]], out: Path) -> None:
@@ -104,13 +111,13 @@ def _print_results(results: list[dict[str, Any]], out: Path) -> None:
     print_lines(f"results  {out}")
 
 
-def _write_report(grid: Grid) -> None:
+def _write_report(cells: Sequence[Cell], out: Path) -> None:
     from dcdp.cli.summary import print_lines
     from dcdp.experiments.cells import result_path
     from dcdp.reports.benchmark import write_benchmark_report
 
-    files = [path for path in (result_path(grid.out, cell) for cell in grid.cells) if path.is_file()]
-    page = write_benchmark_report(files, grid.out / "report.html", title=f"Benchmark {grid.out.name}")
+    files = [path for path in (result_path(out, cell) for cell in cells) if path.is_file()]
+    page = write_benchmark_report(files, out / "report.html", title=f"Benchmark {out.name}")
     print_lines(f"report   {page}")
 
 
@@ -141,6 +148,8 @@ def _state(out: Path, cell: Cell) -> str:
         result = finished_result(out, cell)
     except ConfigError as err:
         return f"of another configuration: {err.got}"
+    except FormatError as err:
+        return f"damaged. {err.remedy}"
     if result is not None:
         return f"finished, macro-F1 {result['test']['macro_f1']['mean']:.4f}"
     n_folds = n_folds_done(out, cell)
@@ -151,6 +160,11 @@ def _export(grid: Grid, table: Path) -> None:
     from dcdp.cli.summary import print_lines
     from dcdp.experiments.export import export_grid
 
-    summary = export_grid(grid, grid.out, table)
+    summary, damaged = export_grid(grid, grid.out, table)
     n_methods = sum(len(methods) for methods in summary.values())
     print_lines(f"table    {table}  ({len(summary)} sets, {n_methods} rows)", f"results  {table.with_suffix('')}")
+    if damaged:
+        raise FormatError(
+            "every finished cell must be readable", f"{_counted(damaged, grid)} left out: {_listed(damaged)}",
+            "Then export again.",
+        )  # fmt: skip

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _COLUMNS = ("method", "seeds", "by subject", "95 % interval", "by group")
+_TOO_SMALL = "People of one set share their training people, so this p is too small: read the order, not the p."
 _AGAINST = ("minus {0}", "95 % interval", "p (Holm)", "against {0}")
 
 
@@ -147,7 +148,7 @@ def _print_overall(ranks: Overall, tables: Sequence[Standing]) -> None:
         rows = [[name, _score(rank, 2), _score(people[name], 2)] for name, rank in ranked]
         columns = ["method", f"over {by_set.n_blocks} sets", f"over {by_subject.n_blocks} people"]
         print_table(columns, rows, "mean rank (1 is best)")
-        print_lines(_told("sets", by_set), _told("people", by_subject))
+        print_lines(_told("sets", by_set), f"{_told('people', by_subject)} {_TOO_SMALL}")
     for method, names in ranks.missing.items() if len(tables) > 1 else ():
         print_lines(f"{method} has no rank: not run on {', '.join(names)}, or not on all folds.")
 

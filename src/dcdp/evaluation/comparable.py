@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dcdp.errors import SplitError
+from dcdp.evaluation.acting import OURS, reads_setting
 from dcdp.evaluation.method_results import MethodResult
 
 __all__ = ["check_comparable", "check_one_split"]
 
-Facts = Callable[[MethodResult], dict[str, Any]]
+Place = tuple[str, ...]
+Told = dict[Place, tuple[MethodResult, Any]]
+"""By place and fact: the first result that tells it, and what it tells."""
 
 _SAME_SPLIT = "results that are compared must come from the same split and windows"
 _APART = "Run both under the same conditions, or compare them apart."
+_PARTIAL = f"{_APART} Where folds are missing only: --partial."
 _RENAME = "Leave one out, or give one another name: NAME=PATH."
+_LEAVE_OUT = "Leave one out: a peer trained beside another method keeps its name."
+_SYNTHETIC = "synthetic"
 _ABSENT = object()
 
 
@@ -34,19 +39,17 @@ def check_comparable(results: Sequence[MethodResult], *, partial: bool = False) 
     SplitError
         Naming the first difference and the two files.
     """
-    first: dict[tuple[str, ...], MethodResult] = {}
+    told: Told = {}
     for one in results:
         _check_audit(one)
-        place = (one.data, one.split)
-        other = first.setdefault(place, one)
-        _require_same(other, one, _conditions, _SAME_SPLIT, _APART)
+        place, folds = (one.data, one.split), _folds(one)
+        _require_same(told, place, one, _conditions(one), _SAME_SPLIT, _APART)
         if not partial:
-            _require_same(other, one, _folds, _SAME_SPLIT, f"{_APART} Where folds are missing only: --partial.")
-        for name in _folds(one):  # two partial results need not meet in the first one's folds
-            other = first.setdefault((*place, "fold", name), one)
-            _require_same(other, one, functools.partial(_fold, name=name), _SAME_SPLIT, _APART)
-        if not one.is_peer:
-            _check_config(first.setdefault((*place, "method", one.method), one), one)
+            _require_same(told, place, one, {"": folds}, _SAME_SPLIT, _PARTIAL)
+        _require_same(told, place, one, folds, _SAME_SPLIT, _APART)
+        _require_same(told, (*place, "counts", *sorted(folds)), one, _counts(one), _SAME_SPLIT, _APART)
+        rule, remedy = f"every seed of {one.method} must have one configuration", _LEAVE_OUT if one.is_peer else _RENAME
+        _require_same(told, (*place, "method", one.method), one, _settings(one), rule, remedy)
 
 
 def check_one_split(results: Iterable[MethodResult]) -> None:
@@ -69,10 +72,14 @@ def check_one_split(results: Iterable[MethodResult]) -> None:
 
 
 def _check_audit(one: MethodResult) -> None:
-    if one.result["leak_audit"]["passed"] is not True:
+    audit = one.result["leak_audit"]
+    names = [fold["fold"] for fold in one.result["split"]["folds"]]
+    passed = {"": audit["passed"]} | {f"fold {name}, ": audit["folds"].get(name, {}).get("passed") for name in names}
+    wrong = next((where for where, value in passed.items() if value is not True), None)
+    if wrong is not None:
         raise SplitError(
-            "a result must have passed its leak audit",
-            f"passed: false in '{one.path}'",
+            "a result must have passed its leak audit, as a whole and in each fold",
+            f"{wrong}passed: {str(passed[wrong]).lower()} in '{one.path}'",
             "Its scores cannot be trusted: mend the split and run it again.",
         )
 
@@ -80,7 +87,10 @@ def _check_audit(one: MethodResult) -> None:
 def _conditions(one: MethodResult) -> dict[str, Any]:
     result = one.result
     windows = result["config"].get("windows", {})
-    return {"windows": windows, "labels": result["labels"], "null label": result["null_label"]}
+    found = {"windows": windows, "labels": result["labels"], "null label": result["null_label"]}
+    if one.data == _SYNTHETIC:  # nothing else reads the body
+        found |= _flat(result["config"].get("body", {}), "body, ")
+    return found
 
 
 def _folds(one: MethodResult) -> dict[str, Any]:
@@ -97,34 +107,43 @@ def _folds(one: MethodResult) -> dict[str, Any]:
     }
 
 
-def _fold(one: MethodResult, name: str) -> dict[str, Any]:
-    return {name: _folds(one)[name]}
+def _counts(one: MethodResult) -> dict[str, int]:
+    """Return how many test windows of all folds are of each activity; nothing of a peer that does not tell."""
+    rows = one.test.get("confusion") or ()
+    return {f"test windows of {label}": sum(row) for label, row in zip(one.result["labels"], rows, strict=False)}
 
 
-def _require_same(one: MethodResult, other: MethodResult, facts: Facts, rule: str, remedy: str) -> None:
-    found = None if one is other else _first_difference(facts(one), facts(other), "")
-    if found is not None:
-        where, here, there = found
-        raise SplitError(rule, f"{where} {here} in '{one.path}', {there} in '{other.path}'", remedy)
+def _settings(one: MethodResult) -> dict[str, Any]:
+    """Return what makes a method the one that it is, and every setting that it reads."""
+    base = one.method if one.is_peer else one.result.get("base", OURS)  # `dcdp train` has one method, and tells no base
+    config = {
+        key: value for key, value in _flat(one.result["config"]).items()
+        if reads_setting(base, key) and (one.data == _SYNTHETIC or not key.startswith("body."))
+    }  # fmt: skip
+    return {"base": base} | {f"config, {key.replace('.', ', ')}": value for key, value in config.items()}
 
 
-def _check_config(one: MethodResult, other: MethodResult) -> None:
-    """Check the settings that both have: one that only the later version of dcdp knows had its default value before."""
-    both = one.result["config"], other.result["config"]
-
-    def config(each: MethodResult) -> dict[str, Any]:
-        return {"config": _shared(each.result["config"], both[0] if each is other else both[1])}
-
-    _require_same(one, other, config, f"every seed of {one.method} must have one configuration", _RENAME)
+def _flat(tree: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{where}{key}.") if isinstance(value, Mapping) else {f"{where}{key}": value}
+    return flat
 
 
-def _shared(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings whose names stand in the other too."""
-    return {
-        name: _shared(value, other[name]) if isinstance(value, dict) and isinstance(other[name], dict) else value
-        for name, value in settings.items()
-        if name in other
-    }
+def _require_same(
+    told: Told, place: Place, one: MethodResult, facts: Mapping[str, Any], rule: str, remedy: str
+) -> None:
+    """Check each fact against the first result that tells it, which need not be the first of all.
+
+    Two partial results need not meet in the first one's folds, and a setting that an older version of dcdp did not
+    know had its default value.
+    """
+    for name, fact in facts.items():
+        other, known = told.setdefault((*place, name), (one, fact))
+        found = _first_difference(known, fact, name)
+        if found is not None:
+            where, here, there = found
+            raise SplitError(rule, f"{where} {here} in '{other.path}', {there} in '{one.path}'", remedy)
 
 
 def _first_difference(one: Any, other: Any, where: str) -> tuple[str, str, str] | None:

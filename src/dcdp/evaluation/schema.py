@@ -13,8 +13,10 @@ __all__ = ["check_result"]
 _NUMBER = (int, float)
 _NUMBER_OR_NONE = (int, float, type(None))
 _FIGURE = {"mean": _NUMBER, "std": _NUMBER, "by_subject": {"*": _NUMBER}, "by_fold": {"*": _NUMBER}}
+_FIGURES = dict.fromkeys(("accuracy", "weighted_f1", "balanced_accuracy", "calibration_error"), _FIGURE)
+_ABSENT = {"*": {"macro_f1": _NUMBER, "by_subject?": {"*": _NUMBER}, "loss": _NUMBER}}
 _POINT = {"macro_f1": {"mean": _NUMBER, "by_subject": {"*": _NUMBER}}, "size?": {"*": _NUMBER}}
-_SHARES = ("macro_f1", "accuracy", "weighted_f1", "balanced_accuracy", "calibration_error")
+_SHARES = ("macro_f1", *_FIGURES)
 _OPTIONAL = "?"
 _TOO_LARGE = 2.0**63
 
@@ -41,14 +43,11 @@ _SCHEMA: dict[str, Any] = {
     "branches": [str],
     "test": {
         "macro_f1": _FIGURE,
-        "accuracy": _FIGURE,
-        "weighted_f1": _FIGURE,
-        "balanced_accuracy": _FIGURE,
-        "calibration_error": _FIGURE,
+        **_FIGURES,
         "per_class_f1": {"*": _NUMBER_OR_NONE},
         "confusion": [[int]],
         "by_branch?": {"*": {"macro_f1": _NUMBER_OR_NONE, "accuracy": _NUMBER_OR_NONE}},
-        "absent?": {"*": {"macro_f1": _NUMBER, "by_subject?": {"*": _NUMBER}, "loss": _NUMBER}},
+        "absent?": _ABSENT,
         "shapley?": {"*": _NUMBER_OR_NONE},
         "subsets?": {"*": _NUMBER},
         "utilisation?": {"*": {"alone": _NUMBER_OR_NONE, "gap": _NUMBER_OR_NONE}},
@@ -73,8 +72,11 @@ _SCHEMA: dict[str, Any] = {
     "peers?": {
         "*": {
             "macro_f1": _FIGURE,
+            **{f"{name}?": figure for name, figure in _FIGURES.items()},
+            "per_class_f1?": {"*": _NUMBER_OR_NONE},
+            "confusion?": [[int]],
             "seconds": _NUMBER,
-            "absent?": {"*": {"macro_f1": _NUMBER, "by_subject?": {"*": _NUMBER}, "loss": _NUMBER}},
+            "absent?": _ABSENT,
             "parameters?": int,
             "windows_per_s?": _NUMBER,
         }
@@ -92,10 +94,13 @@ def check_result(result: Mapping[str, Any]) -> None:
     """
     _check(result, _SCHEMA, "")
     _check_finite(result)
-    _check_agreement(result)
-    _check_shares(result["test"], "test")
-    for name, figures in result.get("peers", {}).items():
-        _check_shares(figures, f"peers.{name}")
+    _check_labels(result["labels"])
+    tests = {"test": result["test"]} | {f"peers.{name}": peer for name, peer in result.get("peers", {}).items()}
+    for where, figures in tests.items():
+        _check_confusion(figures, where, len(result["labels"]))
+        _check_people(figures["macro_f1"]["by_subject"], where, result["split"]["folds"])
+        _check_shares(figures, where)
+        _check_mean(figures["macro_f1"], where)
 
 
 def _check(value: Any, schema: Any, where: str) -> None:
@@ -160,35 +165,42 @@ def _check_shares(figures: Mapping[str, Any], where: str) -> None:
             )  # fmt: skip
 
 
-def _check_agreement(result: Mapping[str, Any]) -> None:
-    test, labels = result["test"], result["labels"]
-    shape = [len(row) for row in test["confusion"]]
-    if shape != [len(labels)] * len(labels):
+def _check_labels(labels: list[str]) -> None:
+    if len(set(labels)) < len(labels):
+        raise FormatError("labels must differ", labels, "Run the evaluation again.")
+
+
+def _check_confusion(figures: Mapping[str, Any], where: str, n_labels: int) -> None:
+    if "confusion" not in figures:  # of a peer
+        return
+    shape = [len(row) for row in figures["confusion"]]
+    if shape != [n_labels] * n_labels:
         raise FormatError(
-            f"'test.confusion' must be {len(labels)} x {len(labels)}",
+            f"'{where}.confusion' must be {n_labels} x {n_labels}",
             f"rows of {shape}",
             "Score with the labels of the result.",
         )
-    least = min((count for row in test["confusion"] for count in row), default=0)
-    if len(set(labels)) < len(labels) or least < 0:
+    least = min((count for row in figures["confusion"] for count in row), default=0)
+    if least < 0:
+        raise FormatError(f"counts of '{where}.confusion' must not be negative", least, "Run the evaluation again.")
+
+
+def _check_people(scores: Mapping[str, float], where: str, folds: list[dict[str, Any]]) -> None:
+    expected = {subject for fold in folds for subject in fold["test"]}
+    if not scores or not scores.keys() <= expected:
         raise FormatError(
-            "labels must differ, and counts of 'test.confusion' must not be negative",
-            f"labels {labels}, least count {least}",
-            "Run the evaluation again.",
-        )
-    expected = {subject for fold in result["split"]["folds"] for subject in fold["test"]}
-    scored = set(test["macro_f1"]["by_subject"])
-    if not scored or not scored <= expected:
-        raise FormatError(
-            "'test.macro_f1.by_subject' must name test subjects of the split",
-            f"{sorted(scored)}, the split tests {sorted(expected)}",
+            f"'{where}.macro_f1.by_subject' must name test subjects of the split",
+            f"{sorted(scores)}, the split tests {sorted(expected)}",
             "Score the test part.",
         )
-    mean = sum(test["macro_f1"]["by_subject"].values()) / len(scored)
-    if abs(mean - test["macro_f1"]["mean"]) > 1e-6:
+
+
+def _check_mean(figure: Mapping[str, Any], where: str) -> None:
+    mean = sum(figure["by_subject"].values()) / len(figure["by_subject"])
+    if abs(mean - figure["mean"]) > 1e-6:
         raise FormatError(
-            "'test.macro_f1.mean' must be the mean over subjects",
-            test["macro_f1"]["mean"],
+            f"'{where}.macro_f1.mean' must be the mean over subjects",
+            figure["mean"],
             f"The subjects' mean is {mean:.6f}.",
         )
 

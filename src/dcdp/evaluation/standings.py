@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dcdp.errors import DataError, unknown_name
 from dcdp.evaluation.method_results import MethodResult
-from dcdp.evaluation.published import PUBLISHED, Published
+from dcdp.evaluation.published import Published, published_best
 from dcdp.evaluation.ranking import Ranking, rank_methods
 from dcdp.evaluation.statistics import Comparison, bootstrap_interval, compare, holm, smallest_p
 
@@ -74,7 +74,7 @@ class Standing:
     rows
         One a method.
     published
-        The best published figure, where there is one.
+        The best published figure, where there is one for these folds and windows.
     notes
         What to keep in mind when reading the table.
     """
@@ -183,9 +183,17 @@ def _standing(results: list[MethodResult], baseline: str) -> Standing:
         n_folds=n_folds,
         baseline=baseline if baseline in by_method else None,
         rows=tuple(sorted(rows, key=lambda row: (row.n_folds < n_folds, -row.mean, row.method))),
-        published=PUBLISHED.get((data, split)) if all(row.by_group is not None for row in rows) else None,
+        published=_published(results, rows),
         notes=tuple(_notes(rows, baseline, n_folds)),
     )
+
+
+def _published(results: Sequence[MethodResult], rows: Sequence[Row]) -> Published | None:
+    """Return the best published figure, if every row can be held against it."""
+    first = results[0]  # the others have the same windows
+    least, windows = min(row.n_folds for row in rows), first.result["config"].get("windows", {})
+    is_by_group = all(row.by_group is not None for row in rows)
+    return published_best(first.data, first.split, least, windows) if is_by_group else None
 
 
 def _row(method: str, results: Sequence[MethodResult]) -> Row:

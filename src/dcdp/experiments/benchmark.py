@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcdp.data.synthetic import BodyConfig
-from dcdp.errors import DataError, FormatError
-from dcdp.experiments.cells import claimed_cell, finish_cell, finished_result, fold_folder, folds_done
+from dcdp.errors import DataError
+from dcdp.experiments.cells import (
+    claimed_cell,
+    finish_cell,
+    finished_result,
+    finished_results,
+    fold_folder,
+    folds_done,
+)
 from dcdp.experiments.fold_job import FoldJob, Place, open_source, run_job
 from dcdp.experiments.fold_request import resolve_device
 from dcdp.experiments.grid import Cell, Grid, select_cells
@@ -109,7 +116,7 @@ def run_grid(
     """
     out, cells = out or grid.out, select_cells(grid, only)
     place = Place(data, cache, resolve_device(device))
-    finished, damaged = _finished(out, cells)
+    finished, damaged = finished_results(out, cells)
     open_cells = [cell for cell in cells if cell.name not in finished | damaged]
     with ExitStack() as claims, Board(console, len(cells), len(finished), workers) as board:
         sources = _sources(open_cells, place, board)
@@ -161,19 +168,6 @@ def run_grid(
         )  # fmt: skip
     results = [finished[cell.name] for cell in cells if cell.name in finished]
     return GridOutcome(results, damaged | {name: state.failure for name, state in states.items() if state.failure})
-
-
-def _finished(out: Path, cells: Sequence[Cell]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return the results of the finished cells, and why others have none that can be read."""
-    finished: dict[str, dict[str, Any]] = {}
-    damaged: dict[str, str] = {}
-    for cell in cells:
-        try:
-            if (result := finished_result(out, cell)) is not None:
-                finished[cell.name] = result
-        except FormatError as err:
-            damaged[cell.name] = str(err)
-    return finished, damaged
 
 
 def _data_of(cell: Cell) -> _Data:

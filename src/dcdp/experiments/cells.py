@@ -13,19 +13,32 @@ import numpy as np
 from dcdp.config import RunConfig
 from dcdp.errors import ConfigError, FormatError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
-from dcdp.experiments.acting import acting_settings, reads_setting, settled
+from dcdp.evaluation.acting import reads_setting
+from dcdp.experiments.acting import acting_settings, settled
+from dcdp.experiments.claim import claimed_folder
 from dcdp.experiments.fold_file import DONE, PREDICTIONS, devices_of, read_finished, split_differences
 from dcdp.experiments.grid import Cell
-from dcdp.files import atomic_path, storage_errors, write_text
+from dcdp.files import atomic_path, write_text
 from dcdp.models.network import EARLIER
 from dcdp.settings import build, load_toml, to_dict, to_toml
 from dcdp.splits import Split
 
-__all__ = ["claimed_cell", "finish_cell", "finished_result", "fold_folder", "folds_done", "n_folds_done", "result_path"]
+__all__ = [
+    "claimed_cell",
+    "finish_cell",
+    "finished_result",
+    "finished_results",
+    "fold_folder",
+    "folds_done",
+    "n_folds_done",
+    "result_path",
+]
 
 _CONFIG = "config.toml"
 _FOLDS = "folds"
-_LOCK = ".lock"
+_FOLD_KEYS = (
+    "branches", "cost", "labels", "leak_audit", "null_label", "seconds", "training", "validation",
+)  # fmt: skip
 _MEANS = ("train_seconds", "train_windows_per_s", "windows_per_s", "latency_ms")
 
 
@@ -49,7 +62,7 @@ def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[
     """
     done = {}
     for split in folds:
-        found = read_finished(fold_folder(out, cell, split.fold))
+        found = read_finished(fold_folder(out, cell, split.fold), _FOLD_KEYS)
         if found is not None and ("robustness" in found or not cell.robustness):
             _require_same(out / cell.name, _other_people(found.get("split"), split), "people")
             done[split.fold] = found
@@ -58,7 +71,8 @@ def folds_done(out: Path, cell: Cell, folds: Sequence[Split]) -> dict[str, dict[
 
 def n_folds_done(out: Path, cell: Cell) -> int:
     """Count the finished folds of an unfinished cell."""
-    return sum(read_finished(path.parent) is not None for path in (out / cell.name / _FOLDS).glob(f"*/{DONE}"))
+    folders = (path.parent for path in (out / cell.name / _FOLDS).glob(f"*/{DONE}"))
+    return sum(read_finished(folder, _FOLD_KEYS) is not None for folder in folders)
 
 
 def finished_result(out: Path, cell: Cell, splits: Sequence[Split] | None = None) -> dict[str, Any] | None:
@@ -97,11 +111,28 @@ def finished_result(out: Path, cell: Cell, splits: Sequence[Split] | None = None
     return result
 
 
+def finished_results(out: Path, cells: Sequence[Cell]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Read the results of the finished cells, by name, and say of each damaged one which file to delete.
+
+    Raises
+    ------
+    ConfigError
+        As `finished_result`.
+    """
+    finished: dict[str, dict[str, Any]] = {}
+    damaged: dict[str, str] = {}
+    for cell in cells:
+        try:
+            if (result := finished_result(out, cell)) is not None:
+                finished[cell.name] = result
+        except FormatError as err:
+            damaged[cell.name] = str(err)
+    return finished, damaged
+
+
 @contextmanager
 def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
     """Make the folder of a cell, or make sure that the folds in it are of this configuration, and be alone in it.
-
-    The system lifts the claim when the process ends, however it ends.
 
     Raises
     ------
@@ -110,31 +141,21 @@ def claimed_cell(out: Path, cell: Cell) -> Iterator[None]:
     StorageError
         If another process runs the cell, or the disk is full or not writable.
     """
-    import filelock
-
     folder = out / cell.name
-    if (folder / _CONFIG).is_file():
-        _require_same(folder, _differences(load_toml(folder / _CONFIG), cell))
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with filelock.FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False):
-                if result_path(out, cell).is_file():
-                    raise _taken(folder)  # another process has finished it since this one looked
-                if not (folder / _CONFIG).is_file():
-                    if (folder / _FOLDS).exists():  # left by a removal that was cut off: of whichever configuration
-                        shutil.rmtree(folder / _FOLDS)
-                    write_text(folder / _CONFIG, to_toml(settled(cell.config)))
-                yield
-        except filelock.Timeout as err:
-            raise _taken(folder) from err
-
-
-def _taken(folder: Path) -> StorageError:
-    return StorageError(
+    taken = StorageError(
         "a cell must be run by one benchmark at a time", f"another process that runs '{folder}'",
         "Wait until it is done and start again, or leave the cell out with --only.",
     )  # fmt: skip
+    if (folder / _CONFIG).is_file():
+        _require_same(folder, _differences(load_toml(folder / _CONFIG), cell))
+    with claimed_folder(folder, taken):
+        if result_path(out, cell).is_file():
+            raise taken  # another process has finished it since this one looked
+        if not (folder / _CONFIG).is_file():
+            if (folder / _FOLDS).exists():  # left by a removal that was cut off: of whichever configuration
+                shutil.rmtree(folder / _FOLDS)
+            write_text(folder / _CONFIG, to_toml(settled(cell.config)))
+        yield
 
 
 def finish_cell(

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from dcdp.errors import MissingError
-from dcdp.experiments.cells import finished_result, result_path
+from dcdp.experiments.cells import finished_results, result_path
 from dcdp.experiments.grid import Grid
 from dcdp.files import storage_errors, write_text
 
 __all__ = ["export_grid", "sum_up"]
 
 
-def export_grid(grid: Grid, out: Path, table: Path) -> dict[str, Any]:
+def export_grid(grid: Grid, out: Path, table: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Write the table of the finished cells, and copy their results beside it, into a folder of its name.
 
     Parameters
@@ -28,18 +28,25 @@ def export_grid(grid: Grid, out: Path, table: Path) -> dict[str, Any]:
     table
         ``results/arena.json`` gets the table, ``results/arena/`` the results.
 
+    Returns
+    -------
+    summary
+        What the table holds; see `sum_up`.
+    damaged
+        Name of a cell that is left out, as its result is damaged -> which file to delete.
+
     Raises
     ------
     MissingError
-        If no cell is finished.
+        If no cell is finished, or none can be read.
     ConfigError
         If a cell in the folder is of another configuration.
     """
-    found = {cell: finished_result(out, cell) for cell in grid.cells}
-    finished = {cell: result for cell, result in found.items() if result is not None}
+    finished, damaged = finished_results(out, grid.cells)
     if not finished:
-        raise MissingError("a cell must be finished", f"none in '{out}'", "Run the grid first.")
-    for cell in finished:
+        why = "; ".join([f"none in '{out}'", *damaged.values()])
+        raise MissingError("a cell must be finished", why, "Run the grid first.")
+    for cell in (cell for cell in grid.cells if cell.name in finished):
         copy = result_path(table.with_suffix(""), cell)
         with storage_errors(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +54,7 @@ def export_grid(grid: Grid, out: Path, table: Path) -> dict[str, Any]:
                 shutil.copyfile(result_path(out, cell), copy)
     summary = sum_up(list(finished.values()))
     write_text(table, _lines(summary))
-    return summary
+    return summary, damaged
 
 
 def sum_up(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:

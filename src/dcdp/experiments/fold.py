@@ -26,6 +26,8 @@ from dcdp.training import FitResult
 
 __all__ = ["run_fold"]
 
+_FOLD_KEYS = ("leak_audit", "peers", "seconds", "training", "validation")
+
 
 def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | None = None) -> dict[str, Any]:
     """Audit, train, test, and write the fold's files; a finished fold is read back on resume.
@@ -44,7 +46,7 @@ def run_fold(request: FoldRequest, *, resume: bool = False, progress: Report | N
     SplitError, DataError
         If the parts share a subject or a sample, or training lacks a class.
     """
-    if resume and request.folder and (finished := read_finished(request.folder)):
+    if resume and request.folder and (finished := read_finished(request.folder, _FOLD_KEYS)):
         _require_same_people(request.folder / DONE, finished, request.split)
         return finished
     request, audit = audit_fold(request)
@@ -85,7 +87,7 @@ def _peer(
 ) -> dict[str, Any]:
     """Train and score a rival; a finished one is read back on resume."""
     folder = request.folder / "peers" / name if request.folder else None
-    if resume and folder and (finished := read_scored(folder / "peer.json")):
+    if resume and folder and (finished := read_scored(folder / "peer.json", ("seconds",))):
         _require_same_people(folder / "peer.json", finished, request.split)
         return finished
 

@@ -20,20 +20,25 @@ DONE = "fold.json"
 
 PREDICTIONS = "predictions.npz"
 
+_POOLED = {"accuracy", "balanced_accuracy", "calibration_error", "confusion", "macro_f1", "reliability", "weighted_f1"}
+"""What scores must hold to be joined with those of other folds."""
 
-def read_finished(folder: Path) -> dict[str, Any] | None:
-    """Return what a finished fold gave; None if it is not finished, or one of its files is damaged."""
-    found = read_scored(folder / DONE)
+
+def read_finished(folder: Path, keys: Iterable[str] = ()) -> dict[str, Any] | None:
+    """Return what a finished fold gave; None if it is not finished, one of its files is damaged or lacks a key."""
+    found = read_scored(folder / DONE, keys)
     return found if found is not None and _opens(folder / PREDICTIONS) else None
 
 
-def read_scored(path: Path) -> dict[str, Any] | None:
-    """Return what a JSON file with ``scores`` holds; None if there is none, or it is damaged."""
+def read_scored(path: Path, keys: Iterable[str] = ()) -> dict[str, Any] | None:
+    """Return what a JSON file with ``scores`` and these keys holds; None if there is none, or it is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "scores" in found else None
+    if not isinstance(found, dict) or not found.keys() >= {"scores", *keys}:
+        return None
+    return found if isinstance(found["scores"], dict) and found["scores"].keys() >= _POOLED else None
 
 
 def split_differences(facts: Mapping[str, Any] | None, split: Split) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from dcdp.config import RunConfig
 from dcdp.data import get_set, list_sets
 from dcdp.data.own import is_description, load_description
 from dcdp.errors import ConfigError, require_seed, unknown_name
-from dcdp.experiments.acting import reads_setting
+from dcdp.evaluation.acting import reads_setting
 from dcdp.experiments.methods import OURS, Method, method_config, named_method
 from dcdp.models.peers import list_peers
 from dcdp.settings import build, load_toml
@@ -152,12 +152,19 @@ def make_grid(mapping: Mapping[str, Any], name: str) -> Grid:
     ------
     ConfigError
         If a key, data set, split, method, package or setting does not exist, a variant sets what its base does not
-        read, there is no cell, or a cell is asked for with different folds.
+        read, a list is empty, there is no cell, a cell is asked for with different folds, or methods of one data set
+        and split would see different windows.
     """
     tables = mapping.get("methods", {})
     if not isinstance(tables, Mapping):
         raise ConfigError("methods must be tables", repr(tables), "Write [methods.NAME] with base and set.")
-    return cross(grid_file(mapping), {key: _variant(key, table) for key, table in tables.items()}, name)
+    file, variants = grid_file(mapping), {key: _variant(key, table) for key, table in tables.items()}
+    in_cells = {method for block in file.cells for method in block.methods}
+    for variant in variants.values():
+        if variant.name not in in_cells:  # the others are checked there
+            _require_read(named_method(variant.name, variants))
+            method_config(variant, "synthetic", file.settings.set)
+    return cross(file, variants, name)
 
 
 def grid_file(mapping: Mapping[str, Any]) -> GridFile:
@@ -168,6 +175,8 @@ def grid_file(mapping: Mapping[str, Any]) -> GridFile:
     ConfigError
         If a key does not exist, or a value is of another kind.
     """
+    if mapping.get("out") == "":
+        raise ConfigError("out must name a folder", "''", "Leave it out for runs/FILE, or write '.' for this folder.")
     return build(GridFile, {key: value for key, value in mapping.items() if key != "methods"})
 
 
@@ -183,6 +192,7 @@ def cross(file: GridFile, variants: Mapping[str, Method], name: str) -> Grid:
                 )  # fmt: skip
     if not cells:
         raise ConfigError("a grid must have a cell", "none", "Add a [[cells]] table with data and methods.")
+    _require_same_windows(cells.values())
     return Grid(tuple(cells.values()), file.out or Path("runs") / name)
 
 
@@ -227,6 +237,26 @@ def require_same_folds(grid: Grid) -> None:
             )
 
 
+def _require_same_windows(cells: Iterable[Cell]) -> None:
+    """Refuse methods of one data set and split that would not see the same: their scores would not compare."""
+    first: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        other = first.setdefault((cell.data_name, cell.split), cell)
+        there, here = _seen(other), _seen(cell)
+        for key in (key for key in here if here[key] != there[key]):
+            raise ConfigError(
+                "all methods of a data set and split must have the same windows and body",
+                f"{key} {there[key]} of '{other.name}', {here[key]} of '{cell.name}'",
+                "Set it for all of them, under [settings], or give each a grid of its own.",
+            )
+
+
+def _seen(cell: Cell) -> dict[str, Any]:
+    """Return the settings that say what a method is trained and scored on."""
+    parts = {"windows": asdict(cell.config.windows), "body": asdict(cell.config.body)}
+    return {f"{part}.{key}": value for part, settings in parts.items() for key, value in settings.items()}
+
+
 def _called(cell: Cell) -> tuple[str, str, str]:
     return cell.data_name, f"{cell.data_name}/{cell.method.name}", cell.name
 
@@ -235,10 +265,9 @@ def _cells(block: Block, variants: Mapping[str, Method], settings: tuple[str, ..
     split = split_name(block.split)
     if split == _NAMED_PEOPLE:
         raise ConfigError("the split of a grid must name nobody", f"'{block.split}'", "Choose arena, loso or official.")
+    _require_full(block)
     for seed in block.seeds:
         require_seed(seed)
-    if not block.methods:
-        raise ConfigError("cells must name a method", f"none for {', '.join(block.data)}", 'Add methods = ["dcdp"].')
     names = {data: _data_name(data, split) for data in block.data}
     methods = [named_method(name, variants) for name in block.methods]
     cells = [
@@ -253,6 +282,16 @@ def _cells(block: Block, variants: Mapping[str, Method], settings: tuple[str, ..
     for method in methods:
         _require_read(method)
     return cells
+
+
+def _require_full(block: Block) -> None:
+    """Refuse a table whose product is empty: it would be left out without a word."""
+    if not block.data:
+        raise ConfigError("cells must name a data set", f"none for {', '.join(block.methods)}", 'Add data = ["hapt"].')
+    if not block.methods:
+        raise ConfigError("cells must name a method", f"none for {', '.join(block.data)}", 'Add methods = ["dcdp"].')
+    if not block.seeds:
+        raise ConfigError("cells must have a seed", f"none for {', '.join(block.data)}", "Leave seeds out for seed 0.")
 
 
 def _require_read(method: Method) -> None:

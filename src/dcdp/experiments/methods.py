@@ -15,7 +15,7 @@ from dcdp.batches import Batches
 from dcdp.bundle import Bundle
 from dcdp.config import RunConfig, default_config
 from dcdp.data.store import Store
-from dcdp.errors import unknown_name
+from dcdp.errors import ConfigError, unknown_name
 from dcdp.experiments.fold_request import FoldRequest, Report
 from dcdp.experiments.fold_scores import branch_utilisation, evaluate_bundle
 from dcdp.experiments.fold_training import train_fold
@@ -119,15 +119,23 @@ def named_method(name: str, variants: Mapping[str, Method] | None = None) -> Met
     Raises
     ------
     ConfigError
-        If there is none of that name, or a package that it needs is not installed.
+        If there is none of that name, a variant is one of another variant, or a package that it needs is not installed.
     """
     known = variants or {}
     method = known.get(name, Method(name, name))
     if method.base == OURS:
         return method
+    if name in known and method.base in known:
+        other = "itself" if method.base == name else f"'{method.base}', which is a variant too"
+        raise ConfigError(
+            "a variant must be one of dcdp or of a peer", f"'{name}', a variant of {other}",
+            "Name dcdp or a peer as its base, and repeat in set what it shares with another variant.",
+        )  # fmt: skip
     plain, at, _ = method.base.partition("@")
     if not at and plain not in list_peers():
-        raise unknown_name("method", method.base, {OURS, *known, *list_peers()})
+        if name in known:
+            raise unknown_name(f"base of methods.{name}", method.base, {OURS, *list_peers()})
+        raise unknown_name("method", name, {OURS, *known, *list_peers()})
     expand_peers((method.base,))
     return method
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from typing import Any
 
 import numpy as np
 
-from dcdp.evaluation import compare
+from dcdp.evaluation import bootstrap_interval
 from dcdp.experiments.verdicts import Results
 
 __all__ = ["read_alignment", "read_balance", "read_stability"]
 
 _FEWEST_SEEDS = 5  # protocol: a claim needs them
+
+_Run = tuple[int, str]
+"""Seed and fold."""
 
 
 def read_alignment(with_contrast: Results, without: Results) -> list[dict[str, Any]]:
@@ -79,7 +82,12 @@ def read_stability(with_momentum: Results, without: Results) -> dict[str, Any]:
     dict
         ``seed_spread``: standard deviation over seeds of the mean macro-F1 (None for one seed); ``step_variance``:
         mean over folds and seeds of the variance of the loss between steps, each ``with`` and ``without``;
-        ``steadier``: by which share the latter is lower, paired over (fold, seed), with its ``interval``; ``note``.
+        ``steadier``: by which share the latter is lower, with its ``interval`` over folds (None for one); ``note``.
+
+    Notes
+    -----
+    The change of a fold is the mean logarithm of the ratio over seeds: seeds of one fold train on the same people and
+    are no independent pairs, and the mean of a ratio itself is off 1 where nothing changes but by chance.
     """
     seeds = sorted(with_momentum.keys() & without.keys())
     variances = [
@@ -94,12 +102,21 @@ def read_stability(with_momentum: Results, without: Results) -> dict[str, Any]:
         "interval": None,
         "note": "" if len(seeds) >= _FEWEST_SEEDS else f"{_counted(len(seeds))}; a claim needs {_FEWEST_SEEDS}",
     }
-    pairs = [key for key, value in variances[0].items() if value and variances[1].get(key)]
-    if len(pairs) > 1:  # as shares: the loss of one fold is not that of another
-        change = {key: 1 - variances[0][key] / variances[1][key] for key in pairs}
-        found = compare(change, dict.fromkeys(pairs, 0.0))
-        told |= {"steadier": found.mean_difference, "interval": list(found.interval)}
+    changes = _log_ratios(*variances)
+    if len(changes) > 1:
+        low, high = bootstrap_interval(changes)
+        steadier, *interval = (float(-np.expm1(change)) for change in (np.mean(changes), high, low))
+        told |= {"steadier": steadier, "interval": interval}
     return told
+
+
+def _log_ratios(ours: Mapping[_Run, float | None], theirs: Mapping[_Run, float | None]) -> list[float]:
+    """Return, for each fold that both know, the logarithm of ours to theirs, mean over seeds."""
+    by_fold: dict[str, list[float]] = {}
+    for (seed, fold), value in ours.items():
+        if value and (other := theirs.get((seed, fold))):
+            by_fold.setdefault(fold, []).append(float(np.log(value / other)))
+    return [float(np.mean(ratios)) for ratios in by_fold.values()]
 
 
 def _both(sides: Sequence[Sequence[Any]], *keys: str) -> dict[str, float | None]:

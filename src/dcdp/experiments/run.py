@@ -15,7 +15,7 @@ from dcdp.experiments.fold_file import devices_of
 from dcdp.experiments.fold_request import FoldRequest, Report, resolve_device
 from dcdp.experiments.peers import expand_peers, pool_peer
 from dcdp.experiments.pool import run_all
-from dcdp.experiments.run_folder import RunRequest, require_usable_folder, take_folder
+from dcdp.experiments.run_folder import RunRequest, claimed_run, require_usable_folder
 from dcdp.experiments.source import DataSource, load
 from dcdp.records import Windows
 from dcdp.reports import write_report
@@ -46,7 +46,7 @@ def train_run(request: RunRequest, config: RunConfig, console: Console | None = 
     Raises
     ------
     DcdpError
-        If data, configuration or folder break a rule; the message names it.
+        If data, configuration or folder break a rule, or another process trains in the folder; the message names it.
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, after a checkpoint.
     """
@@ -56,11 +56,11 @@ def train_run(request: RunRequest, config: RunConfig, console: Console | None = 
     require_usable_folder(request, config)
     with progress_bars(console) as bar:
         prepared = _prepare(request, config, bar)
-        take_folder(request, config)
-        results = _run_folds(request, config, prepared, bar)
-    result = _assemble(request, config, prepared, results, time.perf_counter() - started)
-    write_result(request.out / "result.json", result)
-    write_report(request.out)
+        with claimed_run(request, config):
+            results = _run_folds(request, config, prepared, bar)
+            result = _assemble(request, config, prepared, results, time.perf_counter() - started)
+            write_result(request.out / "result.json", result)
+            write_report(request.out)
     return result
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dcdp.config import RunConfig
-from dcdp.errors import ConfigError, require_seed
-from dcdp.files import storage_errors, write_text
+from dcdp.errors import ConfigError, StorageError, require_seed
+from dcdp.experiments.claim import claimed_folder, empty_claimed, is_vacant
+from dcdp.files import write_text
 from dcdp.models.network import resolve_network
 from dcdp.settings import to_toml
 
-__all__ = ["RunRequest", "require_usable_folder", "take_folder"]
+__all__ = ["RunRequest", "claimed_run", "require_usable_folder"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class RunRequest:
 def require_usable_folder(request: RunRequest, config: RunConfig) -> None:
     """Refuse a folder that holds something else than what would go on or be replaced; nothing is written yet."""
     out = request.out
-    if not out.is_dir() or not any(out.iterdir()):
+    if is_vacant(out):
         return
     if request.force:
         _require_run_folder(out)
@@ -79,14 +81,28 @@ def require_usable_folder(request: RunRequest, config: RunConfig) -> None:
         _require_same(out / "run.txt", _identity(request, config), "data, split, seed, peers and network")
 
 
-def take_folder(request: RunRequest, config: RunConfig) -> None:
-    """Make the run folder ours, once everything else has been checked: emptied on ``force``, then marked."""
-    with storage_errors(request.out):
-        if request.force and request.out.is_dir():
-            shutil.rmtree(request.out)
-        request.out.mkdir(parents=True, exist_ok=True)
-    write_text(request.out / "run.txt", _identity(request, config))
-    write_text(request.out / "config.toml", to_toml(config))
+@contextmanager
+def claimed_run(request: RunRequest, config: RunConfig) -> Iterator[None]:
+    """Make the run folder ours alone, once everything else has been checked: emptied on ``force``, then marked.
+
+    Raises
+    ------
+    ConfigError
+        As `require_usable_folder`, of what another process has left there since.
+    StorageError
+        If another process trains in the folder, or the disk is full or not writable.
+    """
+    taken = StorageError(
+        "a run must be trained by one process at a time", f"another one that trains in '{request.out}'",
+        "Wait until it is done, stop it, or choose another folder with --out.",
+    )  # fmt: skip
+    with claimed_folder(request.out, taken):
+        require_usable_folder(request, config)
+        if request.force:
+            empty_claimed(request.out)
+        write_text(request.out / "run.txt", _identity(request, config))
+        write_text(request.out / "config.toml", to_toml(config))
+        yield
 
 
 def _require_same(file: Path, text: str, what: str) -> None:
@@ -121,5 +137,5 @@ def _identity(request: RunRequest, config: RunConfig) -> str:
 
 def _require_run_folder(out: Path) -> None:
     """Refuse to empty a folder that is no run: --force must never delete somebody's photographs."""
-    if any(out.iterdir()) and not (out / "run.txt").is_file():
+    if not (out / "run.txt").is_file():
         raise ConfigError("only a run folder is replaced", f"'{out}'", "Choose another folder with --out.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dcdp.errors import ConfigError, DcdpError
+from dcdp.errors import ConfigError, DcdpError, FormatError
 from dcdp.experiments.fold import run_fold
 from dcdp.experiments.fold_request import FoldRequest, Report, audit_fold
 from dcdp.experiments.fold_training import Watch, train_fold
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = ["SearchRequest", "require_optuna", "search_fold"]
+
+_DONE = "search.json"
+_STUDY = "study.log"
+_TOLD = {"best", "n_trials", "scores", "trials"}
+"""What a finished search must have told to be read back."""
 
 N_BEFORE_PRUNING = 5  # a median of fewer trials says little
 N_EPOCHS_BEFORE_PRUNING = 3  # the learning rate still warms up
@@ -75,7 +81,7 @@ def search_fold(request: SearchRequest, progress: Report | None = None) -> dict[
 
     The study lies in the fold's folder (Optuna's journal); called again, the search goes on, and what is finished is
     read back. A trial depends on the seed, its number and the trials before it alone, so an interruption changes
-    nothing.
+    nothing. Nobody else may search in that folder meanwhile (`dcdp.experiments.claim.claimed_folder`).
 
     Returns
     -------
@@ -90,6 +96,8 @@ def search_fold(request: SearchRequest, progress: Report | None = None) -> dict[
         If people or samples are shared between parts, or training lacks a class.
     ConfigError
         If the default configuration itself cannot be trained.
+    FormatError
+        If the study is damaged elsewhere than at its end.
 
     Notes
     -----
@@ -97,17 +105,14 @@ def search_fold(request: SearchRequest, progress: Report | None = None) -> dict[
     The audit before them compares recordings by content, and drops from training what is a copy of a test recording.
     """
     fold, folder = request.fold, _folder(request)
-    done = folder / "search.json"
-    if done.is_file():
-        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        if found["n_trials"] == request.trials:
-            return found
+    if (done := _read_done(folder / _DONE, request.trials)) is not None:
+        return done
     _, audit = audit_fold(fold)
     inner = [audit_fold(replace(fold, split=split)) for split in inner_folds(fold.split, request.inner)]
     study = _open_study(folder, fold.split.fold)
     _search(study, request, [_without_test(one) for one, _ in inner], progress)
     best = study.best_trial
-    found = {
+    found: dict[str, Any] = {
         "n_trials": request.trials,
         "people": {part: list(names) for part, names in fold.split.subjects.items()},
         "leak_audit": audit,
@@ -117,8 +122,17 @@ def search_fold(request: SearchRequest, progress: Report | None = None) -> dict[
         "importance": _importance(study),
         **_test(request, best, progress),
     }
-    write_text(done, json.dumps(found))
+    write_text(folder / _DONE, json.dumps(found))
     return found
+
+
+def _read_done(path: Path, trials: int) -> dict[str, Any] | None:
+    """Return what a finished search of so many trials found; None if there is none, or its file is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.keys() >= _TOLD and found["n_trials"] == trials else None
 
 
 def _search(study: Study, request: SearchRequest, inner: list[FoldRequest], progress: Report | None) -> None:
@@ -217,14 +231,48 @@ def _open_study(folder: Path, name: str) -> Study:
     from optuna.storages.journal import JournalFileBackend
 
     folder.mkdir(parents=True, exist_ok=True)
+    _mend_journal(folder / _STUDY)
     logging.set_verbosity(logging.WARNING)  # our own progress says what it would
     return create_study(
         study_name=name,
-        storage=JournalStorage(JournalFileBackend(str(folder / "study.log"))),
+        storage=JournalStorage(JournalFileBackend(str(folder / _STUDY))),
         direction="maximize",
         load_if_exists=True,
         pruner=MedianPruner(n_startup_trials=N_BEFORE_PRUNING, n_warmup_steps=N_EPOCHS_BEFORE_PRUNING),
     )
+
+
+def _mend_journal(path: Path) -> None:
+    """Remove what a process that was killed, or a full disk, may have left of a study that nobody else has open.
+
+    Optuna appends to a last line that was cut off, and then reads neither; of a lock that nobody lifts it waits for the
+    end.
+
+    Raises
+    ------
+    FormatError
+        If another line than the last is damaged.
+    """
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        lines = list(file)
+    if lines and not _is_entry(lines[-1]):
+        os.truncate(path, sum(map(len, lines[:-1])))
+    for number, line in enumerate(lines[:-1], 1):
+        if not _is_entry(line):
+            raise FormatError(
+                "every line of a study must be JSON", f"line {number} of '{path}'",
+                f"Delete '{path.parent}' to search in this fold again.",
+            )  # fmt: skip
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _finished(study: Study) -> list[FrozenTrial]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcdp.config import RunConfig
 from dcdp.data.quality import require_trainable
-from dcdp.errors import ConfigError, require_seed
+from dcdp.errors import ConfigError, FormatError, StorageError, require_seed
 from dcdp.evaluation import compare, environment, pool_folds
+from dcdp.experiments.claim import claimed_folder, is_vacant
 from dcdp.experiments.fold_request import FoldRequest, Report, resolve_device
 from dcdp.experiments.pool import run_all
 from dcdp.experiments.search import SearchRequest, require_optuna, search_fold
@@ -106,7 +108,7 @@ def tune(
     Raises
     ------
     DcdpError
-        If data, configuration or folder break a rule; the message names it.
+        If data, configuration or folder break a rule, or another process searches in the folder; the message names it.
     KeyboardInterrupt
         On Ctrl-C or SIGTERM. Called again, the search goes on with the trial that was interrupted.
     """
@@ -116,23 +118,23 @@ def tune(
     opened = _open(request, config, progress("reading") if progress else None)
     for split in opened.folds:
         inner_folds(split, request.inner)  # refused before anything is written
-    write_text(request.out / _NOTE, json.dumps(_identity(request, config, space), indent=1))
     reporters = {split.fold: progress(f"fold {split.fold}") if progress else None for split in opened.folds}
-    if request.workers > 1 and len(opened.folds) > 1:
-        jobs = {name: (request, config, space, name) for name in reporters}
-        found = run_all(_search_in_process, jobs, request.workers, reporters)
-    else:
-        found = {name: _search(request, config, space, opened, name, report) for name, report in reporters.items()}
-    result = {
-        **_identity(request, config, space),
-        "trials": request.trials,
-        **environment(resolve_device(request.device)),
-        "seconds": time.perf_counter() - started,
-        "test": _compare(found, opened.windows.label_set.names),
-        "folds": found,
-    }
-    write_text(request.out / "tuning.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    write_tuning(request.out)
+    with _claimed(request, config, space):
+        if request.workers > 1 and len(opened.folds) > 1:
+            jobs = {name: (request, config, space, name) for name in reporters}
+            found = run_all(_search_in_process, jobs, request.workers, reporters)
+        else:
+            found = {name: _search(request, config, space, opened, name, report) for name, report in reporters.items()}
+        result = {
+            **_identity(request, config, space),
+            "trials": request.trials,
+            **environment(resolve_device(request.device)),
+            "seconds": time.perf_counter() - started,
+            "test": _compare(found, opened.windows.label_set.names),
+            "folds": found,
+        }
+        write_text(request.out / "tuning.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        write_tuning(request.out)
     return result
 
 
@@ -183,19 +185,42 @@ def _compare(found: Mapping[str, Mapping[str, Any]], labels: tuple[str, ...]) ->
     return {**pooled, "comparison": compared | {"interval": list(compared["interval"])}}
 
 
+@contextmanager
+def _claimed(request: TuneRequest, config: RunConfig, space: Space) -> Iterator[None]:
+    """Make the folder this search's alone, and write down what it is of."""
+    taken = StorageError(
+        "a search must be run by one process at a time", f"another one that searches in '{request.out}'",
+        "Wait until it is done, stop it, or choose another folder with --out.",
+    )  # fmt: skip
+    with claimed_folder(request.out, taken):
+        _require_usable_folder(request, config, space)  # another process may have begun there since
+        write_text(request.out / _NOTE, json.dumps(_identity(request, config, space), indent=1))
+        yield
+
+
 def _require_usable_folder(request: TuneRequest, config: RunConfig, space: Space) -> None:
     """Refuse a folder that is not empty and of another search: one goes on only with what it began with."""
     note, identity = request.out / _NOTE, _identity(request, config, space)
     if note.is_file():
-        before = json.loads(note.read_text(encoding="utf-8"))
+        before = _read_note(note)
         changed = [key for key, value in identity.items() if before.get(key) != json.loads(json.dumps(value))]
         if changed:
             raise ConfigError(
                 "a search goes on with what it began with", f"another {', '.join(changed)} in '{request.out}'",
                 "Give the same options again, or start a new search with --out.",
             )  # fmt: skip
-    elif request.out.is_dir() and any(request.out.iterdir()):
+    elif not is_vacant(request.out):
         raise ConfigError("a search must have a folder of its own", f"'{request.out}'", "Choose another with --out.")
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as err:
+        raise FormatError(
+            "a search must say what it is of", f"'{path}', which is damaged",
+            f"Delete '{path.parent}' to search again, or start a new search with --out.",
+        ) from err  # fmt: skip
 
 
 def _identity(request: TuneRequest, config: RunConfig, space: Space) -> dict[str, Any]:

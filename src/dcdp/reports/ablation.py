@@ -147,7 +147,7 @@ def _steadiness(told: Mapping[str, Any]) -> list[str]:
         change = f"{100 * abs(steadier):.0f} % {'less' if steadier > 0 else 'more'}"
         sentences.append(
             f"With momentum the loss varies {change} from step to step (95 % interval of the change "
-            f"{percent(-high)} to {percent(-low)}, paired by fold and seed)."
+            f"{percent(-high)} to {percent(-low)}, over folds)."
         )
     if told["note"]:
         one = len(told["seeds"]) == 1

@@ -147,6 +147,7 @@ def _context(results: Sequence[MethodResult], tables: Sequence[Standing], looks:
         "n_results": len(results),
         "seeds": sorted({one.seed for one in results}),
         "verdicts": _verdicts(tables),
+        "proven": _verdicts(tables, 0.05),
         "ranks": ranks,
         "costs": [
             (title_of(table), [(row.method, costs[table.data, table.split, row.method]) for row in table.rows])
@@ -184,10 +185,11 @@ def _summary(table: Standing) -> dict[str, Any]:
     return {"own": own, "other": other, "above": above}
 
 
-def _verdicts(tables: Sequence[Standing]) -> dict[str, int]:
-    """Count the comparisons as the baseline sees them: it is ahead where the other is behind."""
+def _verdicts(tables: Sequence[Standing], most: float = 1.0) -> dict[str, int]:
+    """Count the comparisons as the baseline sees them, ahead where the other is behind, with a corrected p so small."""
     seen = {"behind": "ahead", "tie": "tie", "ahead": "behind"}
-    told = Counter(seen[row.difference.verdict] for table in tables for row in table.rows if row.difference is not None)
+    rows = [row for table in tables for row in table.rows if row.p_holm is not None and row.p_holm <= most]
+    told = Counter(seen[row.difference.verdict] for row in rows if row.difference is not None)
     return {word: told[word] for word in seen.values()}
 
 
@@ -216,7 +218,9 @@ def _absent(methods: Sequence[Endurance]) -> list[tuple[str, list[tuple[float, f
 
 def _made_by(results: Sequence[MethodResult], baseline: str) -> dict[str, Any]:
     """Return how the methods of a table were run: the baseline's settings, and where another's differ."""
-    root = Path(os.path.commonpath([one.path.parent for one in results]))
+    # one may have been given from the root, another from here
+    paths = {one.path: one.path.parent.resolve() / one.path.name for one in results}
+    root = Path(os.path.commonpath([path.parent for path in paths.values()]))
     own = {one.method: one for one in reversed(results) if not one.is_peer}
     first = own.get(baseline) or next(iter(own.values()), results[0])
     settings = dict(flat_settings(first.result["config"]))
@@ -227,7 +231,7 @@ def _made_by(results: Sequence[MethodResult], baseline: str) -> dict[str, Any]:
         rows.append({
             "method": method,
             "seeds": sorted(one.seed for one in mine),
-            "files": sorted({one.path.relative_to(root).as_posix() for one in mine}),
+            "files": sorted({paths[one.path].relative_to(root).as_posix() for one in mine}),
             "changed": None if other is None else _changed(settings, other),
             "rest": "" if other is None else _told_by_one(settings, other),
         })  # fmt: skip

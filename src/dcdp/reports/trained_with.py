@@ -13,8 +13,8 @@ __all__ = ["UNTOLD", "trained_with"]
 _SAME = "Every method met the same disturbances."
 UNTOLD = (
     f"{_SAME} In training dcdp hides branches and placements from some windows and turns windows a little, as its "
-    "configuration says. Peers by our recipe are trained so too, those called @ours without hidden branches; other "
-    "peers learn from undisturbed windows."
+    "configuration says. Peers by our recipe are trained so too, those called @ours without hidden branches, trees and "
+    "MiniRocket on undisturbed windows besides; other peers learn from undisturbed windows."
 )
 """What is true of all results, where their configurations are not at hand."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,5 +86,5 @@ class TrainingConfig:
             raise ConfigError("training.refit needs training.early_stopping, whose length it repeats",
                               "training.early_stopping=false",
                               "Set it to true, or leave refit out: without it everybody is trained on at once.")
-        if not self.learning_rate > 0:
-            raise ConfigError("training.learning_rate must be positive", self.learning_rate, "Try 0.002.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError("training.learning_rate must be positive and finite", self.learning_rate, "Try 0.002.")

@@ -94,8 +94,8 @@ def fit_minirocket(
       activities hardly count in it, as they do in macro-F1.
     - The authors' programme tries ten strengths from 0.001 to 1000 on features of unit length, which on standardised
       ones, as here, are those times the number of windows. Here it is the five of `ALPHAS`: in float32 weaker ones are
-      ill-conditioned. Of 40 folds (30 of HAPT, 10 of USC-HAD) 10 chose the weakest and 2 the strongest, so that a
-      wider range might do better.
+      ill-conditioned. Of 64 folds (30 of HAPT, 24 of DSADS, 10 of USC-HAD) 15 chose the weakest and 9 the
+      strongest, so that a wider range, or more people to choose by, might do better.
     - Windows are weighted so that all activities count alike, as for the forest.
     - The paper turns to logistic regression beyond some 10 000 windows; here it is the ridge classifier throughout.
     - A ridge classifier has no probabilities; see `predict_minirocket`.
