@@ -227,7 +227,7 @@ def _published(name: str, method: str) -> str:
     models = PUBLISHED_MODELS[name]
     if method == "dcdp":
         return f"best: {_short(max(models.values()))}"
-    figure = models.get(method.partition("@")[0])
+    figure = None if method in METHODS and "@" in method else models.get(method.partition("@")[0])
     return "" if figure is None else _short(figure)
 
 
