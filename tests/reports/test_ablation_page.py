@@ -52,7 +52,7 @@ def test_differences_have_signs_like_their_intervals_and_stand_at_the_right(tmp_
 
 
 @pytest.mark.parametrize(("steadier", "words"), [
-    (-0.067, f"varies 7 % more from step to step (95 % interval of the change {MINUS}2 % to +15 %, paired"),
+    (-0.067, f"varies 7 % more from step to step (95 % interval of the change {MINUS}2 % to +15 %, over folds"),
     (0.07, "varies 7 % less from step to step"),
 ])  # fmt: skip
 def test_the_loss_varies_more_or_less(tmp_path, steadier, words):
