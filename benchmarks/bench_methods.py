@@ -25,10 +25,11 @@ import torch
 
 from dcdp.allocator import keep_freed_memory
 from dcdp.errors import ConfigError, MissingError
+from dcdp.evaluation.acting import OURS
 from dcdp.evaluation.results import environment
 from dcdp.experiments.cost import measure_cost
 from dcdp.experiments.fold_request import FoldRequest, audit_fold
-from dcdp.experiments.methods import OURS, fit_method, method_config, named_method
+from dcdp.experiments.methods import fit_method, method_config, named_method
 from dcdp.experiments.source import load
 from dcdp.models.peers.registry import list_peers
 from dcdp.signals.windows import cut_windows

@@ -24,9 +24,10 @@ import torch
 from dcdp.batches import Batches
 from dcdp.config import RunConfig, default_config
 from dcdp.evaluation import subject_macro_f1
+from dcdp.evaluation.acting import OURS
 from dcdp.experiments.acting import settled
 from dcdp.experiments.fold_request import resolve_device
-from dcdp.experiments.methods import OURS, named_method
+from dcdp.experiments.methods import named_method
 from dcdp.experiments.peers import score_peer
 from dcdp.experiments.pool import Failure, run_jobs
 from dcdp.experiments.source import DataSource, load

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dcdp.evaluation import acting
-from dcdp.experiments.peer_task import HIDDEN_RECIPE, OUR_RECIPES
+from dcdp.experiments.peer_task import OUR_RECIPES
 from dcdp.models.peers.registry import list_peers
 
 
 def test_classical_peers_are_those_of_the_registry():
     assert list_peers("classical") == acting._CLASSICAL
-    assert acting._HIDDEN_RECIPE == HIDDEN_RECIPE
     assert all(acting.reads_setting(f"tinyhar@{recipe}", "augment.vigour") for recipe in OUR_RECIPES)

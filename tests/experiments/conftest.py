@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,3 +41,17 @@ def finished(
     out = tmp_path_factory.mktemp("runs") / "finished"
     result = train_run(RunRequest("synthetic", out, folds="1,3", seed=5, peers=("forest",)), make_config())
     return out, result
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[[Callable[[], object], subprocess.Popen[str]], None]:
+    """Return ``wait_for(condition, process)``: until it holds, while the process runs."""
+
+    def wait(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+        until = time.monotonic() + 900
+        while not condition():
+            assert time.monotonic() < until
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+
+    return wait

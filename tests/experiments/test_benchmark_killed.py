@@ -44,14 +44,6 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.rglob("checkpoint.safetensors"))
 
 
-def wait_for(condition, process, limit_s: float = 900.0) -> None:
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-
-
 def alive_in_group(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -76,7 +68,7 @@ def undisturbed(tmp_path_factory):
     return figures(folder / "out")
 
 
-def test_killed_in_the_middle_of_training_it_goes_on_from_the_checkpoints(undisturbed, tmp_path):
+def test_killed_in_the_middle_of_training_it_goes_on_from_the_checkpoints(undisturbed, tmp_path, wait_for):
     out = tmp_path / "out"
     process = start(tmp_path, "out")
     wait_for(lambda: len(checkpoints(out)) == 2, process)
@@ -95,7 +87,7 @@ def test_killed_in_the_middle_of_training_it_goes_on_from_the_checkpoints(undist
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_says_how_to_go_on_and_does(number, undisturbed, tmp_path):
+def test_asked_to_stop_it_says_how_to_go_on_and_does(number, undisturbed, tmp_path, wait_for):
     out = tmp_path / "out"
     process = start(tmp_path, "out")
     wait_for(lambda: (out / "log.jsonl").is_file() and checkpoints(out), process)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +19,6 @@ SMALL = ("network.preset=tiny", "training.epochs=4", "training.batch_size=16", "
          "body.recordings_per_subject=1", "body.minutes_per_subject=2.5", 'body.placements=["wrist"]',
          'body.modalities=["acc", "gyr"]')  # fmt: skip
 TAKEN = StorageError("one at a time", "another", "Wait.")
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], limit_s: float = 300.0) -> None:
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
 
 
 def test_a_claim_is_one_processs_and_leaves_nothing(tmp_path: Path) -> None:
@@ -48,7 +39,7 @@ def test_a_claim_is_one_processs_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 @pytest.mark.parametrize("verb", ["train", "tune"])
 def test_a_second_command_is_refused_and_after_a_kill_the_folder_is_free(
-    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], wait_for: Callable[..., None]
 ) -> None:
     if verb == "tune":
         pytest.importorskip("optuna")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["OURS", "reads_setting"]
+__all__ = ["HIDDEN_RECIPE", "OURS", "reads_setting"]
 
 OURS = "dcdp"
-"""Our own network, which reads every setting."""
+"""The name of our own network with its default configuration."""
+HIDDEN_RECIPE = "hidden"
+"""``NAME@hidden`` is a deep peer by our recipe from which whole branches are hidden too."""
 
 # The peers' registry stands on PyTorch, and results are compared without it: a test holds the two together.
 _CLASSICAL = ("forest", "forest_extended", "lightgbm", "minirocket")
 _READ_BY_CLASSICAL = ("windows.", "body.", "network.branch_by", "training.normaliser_windows")
-_HIDDEN_RECIPE = "hidden"
 _OF_OUR_RECIPE = (
     "augment.", "objective.label_smoothing", "training.average", "training.clip_norm", "training.learning_rate",
     "training.optimizer", "training.warmup", "training.weight_decay",
@@ -42,5 +43,5 @@ def reads_setting(base: str, key: str) -> bool:
     if key.startswith(_OF_OUR_RECIPE):
         return recipe != ""
     if key == "network.branch_dropout":
-        return recipe == _HIDDEN_RECIPE
+        return recipe == HIDDEN_RECIPE
     return key == "network.branch_by" or not key.startswith(("network.", "modulation.", "objective."))

@@ -12,13 +12,14 @@ import numpy as np
 
 from dcdp.errors import ConfigError, unknown_name
 from dcdp.evaluation import environment
+from dcdp.evaluation.acting import OURS
 from dcdp.experiments.acting import acting_settings
 from dcdp.experiments.benchmark import run_grid
 from dcdp.experiments.components import COMPONENTS, list_variants
 from dcdp.experiments.fold_job import Place
 from dcdp.experiments.fold_request import resolve_device
 from dcdp.experiments.grid import Block, Cell, Grid, cross, grid_file, require_same_folds
-from dcdp.experiments.methods import OURS, Method, method_config
+from dcdp.experiments.methods import Method, method_config
 from dcdp.experiments.readings import read_alignment, read_balance, read_stability
 from dcdp.experiments.step_time import step_seconds
 from dcdp.experiments.verdicts import Results, by_person, judge_all

@@ -48,9 +48,9 @@ def fit_trees(task: PeerTask) -> FittedPeer:
     windows, n_threads = _all_known(task), torch.get_num_threads()
     features, label = task.describe(task.store, windows, task.layouts, extended), windows.label
     if recipe_of(task.name):
-        describe = _statistics(task.layouts, extended)
-        features = np.concatenate([features, *(_described(describe, batch) for batch in _varied(task, windows))])
-        label = np.concatenate([label, label[_varied_rows(task, windows)]])
+        describe, rows = _statistics(task.layouts, extended), _varied_rows(task, windows)
+        features = np.concatenate([features, *(_described(describe, batch) for batch in _varied(task, windows, rows))])
+        label = np.concatenate([label, label[rows]])
     mean = _known_mean(features)
     features = np.where(np.isnan(features), mean, features)
     n_classes = len(windows.label_set)
@@ -90,7 +90,7 @@ def fit_rocket(task: PeerTask) -> FittedPeer:
     stacked, label = _stacked(task.store, task.layouts, head, windows, everything), windows.label
     if recipe_of(task.name):
         rows = _varied_rows(task, windows)
-        stacked = np.concatenate([stacked, *(_side_by_side(head, batch) for batch in _varied(task, windows))])
+        stacked = np.concatenate([stacked, *(_side_by_side(head, batch) for batch in _varied(task, windows, rows))])
         label = np.concatenate([label, label[rows]])
         held_out = None if held_out is None else np.concatenate([held_out, held_out[rows]])
     model = fit_minirocket(stacked, label, task.seed, held_out)
@@ -108,9 +108,9 @@ def _in_order(batches: Batches) -> Iterator[Batch]:
         yield batches.gather(np.arange(start, min(start + _PER_GATHER, len(batches))))
 
 
-def _varied(task: PeerTask, windows: Windows) -> Iterator[Batch]:
-    """Yield varied windows in the order of `_varied_rows`, so many at a time."""
-    batches, rows = Batches(task.store, windows, task.layouts), _varied_rows(task, windows)
+def _varied(task: PeerTask, windows: Windows, rows: NDArray[np.intp]) -> Iterator[Batch]:
+    """Yield these windows, varied, so many at a time."""
+    batches = Batches(task.store, windows, task.layouts)
     torch.manual_seed(task.seed)
     for start in range(0, len(rows), _PER_GATHER):
         index = rows[start : start + _PER_GATHER]

@@ -15,8 +15,8 @@ from dcdp.balance import ModulationConfig
 from dcdp.batches import Batches
 from dcdp.data.store import Store
 from dcdp.evaluation import UNMEASURED_TEMPERATURE, fit_temperature, subject_macro_f1
+from dcdp.evaluation.acting import HIDDEN_RECIPE
 from dcdp.experiments.peer_task import (
-    HIDDEN_RECIPE,
     OUR_RECIPES,
     FittedPeer,
     PeerTask,

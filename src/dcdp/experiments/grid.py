@@ -13,8 +13,8 @@ from dcdp.config import RunConfig
 from dcdp.data import get_set, list_sets
 from dcdp.data.own import is_description, load_description
 from dcdp.errors import ConfigError, require_seed, unknown_name
-from dcdp.evaluation.acting import reads_setting
-from dcdp.experiments.methods import OURS, Method, method_config, named_method
+from dcdp.evaluation.acting import OURS, reads_setting
+from dcdp.experiments.methods import Method, method_config, named_method
 from dcdp.models.peers import list_peers
 from dcdp.settings import build, load_toml
 from dcdp.splits import split_name

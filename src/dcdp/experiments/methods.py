@@ -16,6 +16,7 @@ from dcdp.bundle import Bundle
 from dcdp.config import RunConfig, default_config
 from dcdp.data.store import Store
 from dcdp.errors import ConfigError, unknown_name
+from dcdp.evaluation.acting import OURS
 from dcdp.experiments.fold_request import FoldRequest, Report
 from dcdp.experiments.fold_scores import branch_utilisation, evaluate_bundle
 from dcdp.experiments.fold_training import train_fold
@@ -28,7 +29,6 @@ from dcdp.records import Windows
 from dcdp.settings import override
 
 __all__ = [
-    "OURS",
     "FittedMethod",
     "Method",
     "fit_method",
@@ -36,9 +36,6 @@ __all__ = [
     "named_method",
     "score_method",
 ]
-
-OURS = "dcdp"
-"""The name of our own network with its default configuration."""
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -114,7 +111,7 @@ class FittedMethod:
 
 
 def named_method(name: str, variants: Mapping[str, Method] | None = None) -> Method:
-    """Return a method by its name: ``dcdp``, a variant, a peer, or a deep peer ``@ours`` or ``@hidden``.
+    """Return a method by its name: ``dcdp``, a variant, a peer, one ``@ours``, or a deep one ``@hidden``.
 
     Raises
     ------

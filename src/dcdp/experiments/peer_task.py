@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from dcdp.config import RunConfig
 from dcdp.data.store import Store
 from dcdp.errors import unknown_name
+from dcdp.evaluation.acting import HIDDEN_RECIPE
 from dcdp.models.network import BranchLayout
 from dcdp.records import Windows
 
 __all__ = [
-    "HIDDEN_RECIPE",
     "OUR_RECIPES",
     "Describe",
     "FittedPeer",
@@ -29,7 +29,6 @@ __all__ = [
     "together",
 ]
 
-HIDDEN_RECIPE = "hidden"
 OUR_RECIPES = ("ours", HIDDEN_RECIPE)
 """``NAME@ours`` is a peer trained by our recipe; from ``NAME@hidden``, a deep one, whole branches are hidden too."""
 

@@ -15,10 +15,10 @@ from dcdp.config import RunConfig
 from dcdp.data.store import Store
 from dcdp.errors import ConfigError
 from dcdp.evaluation import macro_f1_by_subject, pool_folds, score, subject_macro_f1
+from dcdp.evaluation.acting import HIDDEN_RECIPE
 from dcdp.experiments.classical_peers import fit_rocket, fit_trees, window_features
 from dcdp.experiments.deep_peers import fit_deep
 from dcdp.experiments.peer_task import (
-    HIDDEN_RECIPE,
     Describe,
     FittedPeer,
     PeerTask,
