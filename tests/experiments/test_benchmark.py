@@ -157,19 +157,24 @@ def test_a_setting_that_came_later_had_its_default(done, tmp_path):
 
 @pytest.mark.usefixtures("unrun")
 @pytest.mark.parametrize("in_folder", [False, True])
-def test_a_cell_from_before_a_setting_that_changed_its_network_is_refused(done, tmp_path, in_folder):
+@pytest.mark.parametrize(
+    ("section", "key", "says"),
+    [("network", "pool_segments", "1, not 4"), ("training", "steps_per_bout", r"0\.0, not 2\.25")],
+)
+def test_a_cell_from_before_a_setting_that_changed_training_is_refused(done, tmp_path, in_folder, section, key, says):
     grid, out, _, _ = done
     older = json.loads((out / "synthetic-arena/dcdp/s0.json").read_text())
-    assert older["config"]["network"].pop("pool_segments") == 4
+    del older["config"][section][key]
     place = tmp_path / "synthetic-arena/dcdp/s0.json"
     if in_folder:
         place = place.with_suffix("") / "config.toml"
         place.parent.mkdir(parents=True)
-        place.write_text(to_toml(build(RunConfig, older["config"])))
+        lines = to_toml(build(RunConfig, older["config"])).splitlines()
+        place.write_text("\n".join(line for line in lines if not line.startswith(key)))
     else:
         place.parent.mkdir(parents=True)
         place.write_text(json.dumps(older))
-    with pytest.raises(ConfigError, match=r"with network\.pool_segments 1, not 4\."):
+    with pytest.raises(ConfigError, match=rf"with {section}\.{key} {says}\."):
         run_grid(grid, tmp_path, only=["*/dcdp"])
 
 
