@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from dcdp import training
 from dcdp.augmentation import AugmentConfig
 from dcdp.balance import ModulationConfig
 from dcdp.data.synthetic import BodyConfig
 from dcdp.errors import ConfigError
-from dcdp.models import network
 from dcdp.models.network import NetworkConfig
 from dcdp.objectives import ObjectiveConfig
 from dcdp.signals.windows import WindowConfig
 from dcdp.training import TrainingConfig
 
-__all__ = ["AUGMENTATION", "RunConfig", "as_written", "default_config"]
+__all__ = ["AUGMENTATION", "RunConfig", "default_config"]
 
 _NEED_BRANCH_LOSS = ("mmpareto", "g_blending", "dgl")
 
@@ -60,18 +56,3 @@ def default_config(name: str) -> RunConfig:  # noqa: ARG001 - one default for al
     The same for all: a default that had to be tuned set by set would promise little for the next one.
     """
     return RunConfig()
-
-
-def as_written(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored configuration in which a setting that it is too old to have is what it was then, not today's.
-
-    Examples
-    --------
-    >>> as_written({"training": {"epochs": 20}})["training"]
-    {'steps_per_bout': 0.0, 'epochs': 20}
-    """
-    filled = dict(stored)
-    for section, earlier in (("network", network.EARLIER), ("training", training.EARLIER)):
-        told = stored.get(section, {})
-        filled[section] = {**earlier, **told} if isinstance(told, Mapping) else told
-    return filled

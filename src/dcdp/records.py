@@ -327,16 +327,6 @@ class Windows:
     def __len__(self) -> int:
         return len(self.recording)
 
-    @property
-    def n_bouts(self) -> int:
-        """Number of bouts: runs of windows of one recording and label, each of which touches the one before."""
-        if not len(self):
-            return 0
-        order = np.lexsort((self.start_s, self.recording))
-        recording, start_s, label = self.recording[order], self.start_s[order], self.label[order]
-        apart = np.diff(start_s) > self.window_s * (1 + 1e-9)
-        return 1 + int(np.count_nonzero((np.diff(recording) != 0) | (np.diff(label) != 0) | apart))
-
     def take(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> Windows:
         """Return the windows at ``index`` (integers or a mask)."""
         return Windows(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dcdp.data.store import Store, memory_store
 from dcdp.errors import ConfigError, DataError
-from dcdp.records import LabelSet, Recording, Segment, Signal, SignalSpec, Track, Windows
+from dcdp.records import LabelSet, Recording, Segment, Signal, SignalSpec, Track
 from dcdp.signals import WindowConfig, cut_windows, majority_label, short_recordings
 
 ACC = Signal("wrist_acc", "acc", "wrist", 25.0, ("x", "y", "z"), "m/s2")
@@ -240,26 +240,3 @@ def test_signals_with_the_same_rows_share_one_array():
     assert some.rows["wrist_acc"] is some.rows["hip_acc"]
     with pytest.raises(ValueError, match="read-only"):
         rows["wrist_acc"][0] = 1
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.data())
-def test_bouts_are_runs_of_touching_windows_in_whatever_order(data: st.DataObject) -> None:
-    n = data.draw(st.integers(0, 12))
-    recording = np.sort(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)))
-    start_s = np.cumsum(data.draw(st.lists(st.sampled_from([1.5, 3.0, 3.1]), min_size=n, max_size=n)))
-    label = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)), np.int64)
-    windows = Windows(3.0, recording.astype(np.int64), start_s.astype(np.float64), {}, np.ones((n, 0), bool), label,
-                      np.full(n, "p"))  # fmt: skip
-    slow = sum(
-        k == 0 or recording[k] != recording[k - 1] or label[k] != label[k - 1] or start_s[k] - start_s[k - 1] > 3.05
-        for k in range(n)
-    )
-    assert windows.n_bouts == slow
-    assert windows.take(np.array(data.draw(st.permutations(range(n))), np.int64)).n_bouts == slow
-
-
-def test_the_bouts_of_a_recording_are_its_segments() -> None:
-    segments = tuple(Segment(9.0 * k, 9.0 * k + 9.0, "walk" if k % 2 else "sit") for k in range(5))
-    store = store_of(Recording("a", "p", "1", (track(ACC, 45.0),), segments), walking())
-    assert cut_windows(store, WindowConfig()).n_bouts == 5 + 1

@@ -272,8 +272,6 @@ def test_fewer_windows_than_a_batch_are_one_batch(make_network, batches, method)
         ({"accumulate": -1}, "training.accumulate"),
         ({"average": 1.0}, r"training.average must be in \[0, 1\)"),
         ({"warmup": -0.1}, "training.warmup"),
-        ({"steps_per_subject": -1}, "training.steps_per_subject must be finite and not negative"),
-        ({"steps_per_bout": math.inf}, "training.steps_per_bout must be finite and not negative"),
         ({"learning_rate": 0.0}, "training.learning_rate must be positive"),
         ({"learning_rate": math.nan}, "training.learning_rate must be positive"),
     ],
@@ -292,23 +290,6 @@ def test_a_loss_that_leaves_the_numbers_ends_training(make_network, batches, met
 def test_training_is_shorter_with_fewer_people_to_learn_from(make_network, batches, method):
     per_epoch = max(1, len(batches) // 8)
     people = len(np.unique(batches.windows.subject))
-    settings = method(epochs=50, batch_size=8, steps_per_subject=2 * per_epoch, steps_per_bout=0)
+    settings = method(epochs=50, batch_size=8, steps_per_subject=2 * per_epoch)
     result = fit(make_network(), batches, *settings)
     assert result.steps == 2 * per_epoch * people
-
-
-@pytest.mark.parametrize(
-    ("limits", "passes"),
-    [
-        ({"steps_per_bout": 1.0}, 3),
-        ({"steps_per_bout": 1.0, "steps_per_subject": 1}, 3),  # whichever are more
-        ({"steps_per_bout": 0.1, "steps_per_subject": 10**6}, 6),
-        ({"steps_per_bout": 1.0, "max_steps": 11}, 1),
-        ({}, 6),
-    ],
-)
-def test_training_is_as_long_as_people_or_bouts_call_for(make_network, batches, method, monkeypatch, limits, passes):
-    per_epoch = len(batches) // 8
-    monkeypatch.setattr(type(batches.windows), "n_bouts", 3 * per_epoch)
-    settings = method(**{"epochs": 6, "batch_size": 8, "steps_per_subject": 0, "steps_per_bout": 0} | limits)
-    assert fit(make_network(), batches, *settings).steps == passes * per_epoch

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcdp.config import RunConfig, as_written
+from dcdp.config import RunConfig
 from dcdp.errors import ConfigError, FormatError, StorageError
 from dcdp.evaluation import assemble_result, pool_folds, pool_robustness, read_result, write_result
 from dcdp.evaluation.acting import reads_setting
@@ -19,6 +19,7 @@ from dcdp.experiments.claim import claimed_folder
 from dcdp.experiments.fold_file import DONE, PREDICTIONS, devices_of, read_finished, split_differences
 from dcdp.experiments.grid import Cell
 from dcdp.files import atomic_path, write_text
+from dcdp.models.network import EARLIER
 from dcdp.settings import build, load_toml, to_dict, to_toml
 from dcdp.splits import Split
 
@@ -236,8 +237,10 @@ def _join_predictions(path: Path, folders: Sequence[Path]) -> None:
 
 def _differences(stored: Mapping[str, Any], cell: Cell) -> list[str]:
     """Name the settings that the method reads and that differ; a newer one counts as what it was before it was one."""
+    network = stored.get("network", {})
     try:
-        known = build(RunConfig, as_written(stored))
+        network = {**EARLIER, **network} if isinstance(network, Mapping) else network
+        known = build(RunConfig, {**stored, "network": network})
     except ConfigError as err:
         return [f"a setting that there no longer is ({err.got})"]
     found, now = acting_settings(cell.data_name, known), acting_settings(cell.data_name, cell.config)

@@ -50,7 +50,7 @@ def _step(request: FoldRequest, cell: Cell) -> float:
     training = cell.config.training
     n_windows = min(_STEPS * training.batch_size, len(request.windows))
     chosen = np.linspace(0, len(request.windows) - 1, n_windows).round().astype(np.int64)
-    short = replace(training, epochs=1, refit=False, early_stopping=False, steps_per_subject=0, steps_per_bout=0)
+    short = replace(training, epochs=1, refit=False, early_stopping=False, steps_per_subject=0)
     config = replace(cell.config, training=short)
     _, trained = train_fold(replace(request, windows=request.windows.take(chosen), config=config))
     return min(training.batch_size, n_windows) / trained.windows_per_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcdp.training.config import EARLIER, TrainingConfig
+from dcdp.training.config import TrainingConfig
 from dcdp.training.loop import FitResult, fit
 
-__all__ = ["EARLIER", "FitResult", "TrainingConfig", "fit"]
+__all__ = ["FitResult", "TrainingConfig", "fit"]

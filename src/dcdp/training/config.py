@@ -8,7 +8,7 @@ from typing import Literal
 
 from dcdp.errors import ConfigError
 
-__all__ = ["EARLIER", "TrainingConfig"]
+__all__ = ["TrainingConfig"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,10 @@ class TrainingConfig:
 
     Attributes
     ----------
-    steps_per_subject, steps_per_bout
-        Steps for each person to learn from, and for each bout (`Windows.n_bouts`), whichever are more; 0 leaves one
-        out, and without both there is no such limit.
-    epochs, max_steps
-        Most passes over the training windows, and most steps. Whole passes are made, as many as come nearest to the
-        fewest steps that all these allow and at least one: 315 steps of 206 a pass are two passes, 412 steps. The
-        learning rate's schedule spans them.
+    epochs, max_steps, steps_per_subject
+        Most passes over the training windows, most steps, and steps for each person to learn from (0: any number).
+        Whole passes are made, as many as come nearest to the fewest steps of the three and at least one: 315 steps of
+        206 a pass are two passes, 412 steps. The learning rate's schedule spans them.
     patience
         Epochs without a better validation score before training stops.
     batch_size
@@ -54,14 +51,12 @@ class TrainingConfig:
     Notes
     -----
     With few people a network soon goes on to learn who moves instead of what they do: on validation people the best
-    length grows with the number of examples, not of windows (docs/findings.md). Windows of one bout resemble each
-    other: the examples are people and bouts.
+    length grows with the number of people, not of windows (docs/findings.md). Hence ``steps_per_subject``.
     """
 
-    epochs: int = 40
-    max_steps: int = 4000
+    epochs: int = 20
+    max_steps: int = 1500
     steps_per_subject: int = 45
-    steps_per_bout: float = 2.25
     patience: int = 8
     batch_size: int = 128
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -84,17 +79,12 @@ class TrainingConfig:
         for name in ("warmup", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be in [0, 1)", getattr(self, name), "Give a share.")
-        for name in ("steps_per_subject", "steps_per_bout"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"training.{name} must be finite and not negative", getattr(self, name),
-                                  "0 leaves it out.")
+        if self.steps_per_subject < 0:
+            raise ConfigError("training.steps_per_subject must not be negative", self.steps_per_subject,
+                              "0 is no limit.")
         if self.refit and not self.early_stopping:
             raise ConfigError("training.refit needs training.early_stopping, whose length it repeats",
                               "training.early_stopping=false",
                               "Set it to true, or leave refit out: without it everybody is trained on at once.")
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError("training.learning_rate must be positive and finite", self.learning_rate, "Try 0.002.")
-
-
-EARLIER = {"steps_per_bout": 0.0}
-"""What training did before a setting was there: of files that leave it out."""

@@ -163,9 +163,9 @@ def _forward(
 
 
 def _most_steps(config: TrainingConfig, train: Batches) -> int:
-    windows = train.windows
-    wanted = max(config.steps_per_subject * len(np.unique(windows.subject)), config.steps_per_bout * windows.n_bouts)
-    return min(config.max_steps, round(wanted)) if wanted else config.max_steps
+    if not config.steps_per_subject:
+        return config.max_steps
+    return min(config.max_steps, config.steps_per_subject * len(np.unique(train.windows.subject)))
 
 
 def _order(n: int, size: int, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
