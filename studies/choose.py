@@ -37,7 +37,7 @@ from dcdp.records import Windows
 from dcdp.settings import override, to_toml
 from dcdp.signals.windows import cut_windows
 from dcdp.splits import Split, drop_copies, make_folds, select_folds
-from dcdp.training import fit
+from dcdp.training import add_experts, fit
 
 KEY = ("data", "variant", "fold", "seed", "config", "method")
 """What names a cell; ``config`` is a digest, so that a default of another day is another cell. No method is ours."""
@@ -81,6 +81,7 @@ def validation_score(
     held = Batches(source.store, asked, layouts, torch.device(device)).usable()
     result = fit(network, train, config.training, config.objective, config.modulation, config.augment,
                  branch_dropout=resolve_network(config.network).branch_dropout, seed=seed, progress=report)  # fmt: skip
+    add_experts(network, config.network, train, config.augment, seed)
     out = infer(network, held)
     label, subject = held.windows.label, held.windows.subject
     scores = {"joint": subject_macro_f1(label, out.probability(), subject)}

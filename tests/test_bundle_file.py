@@ -25,7 +25,7 @@ from safetensors.torch import save
 
 from dcdp.bundle import Bundle, load_bundle, save_bundle
 from dcdp.errors import BundleError, MissingError, StorageError
-from dcdp.models.network import NetworkConfig, build_network, lay_out
+from dcdp.models.network import NetworkConfig, build_experts, build_network, lay_out
 from dcdp.records import Branch, LabelSet, Signal, SignalSpec
 from dcdp.signals import WindowConfig
 
@@ -108,13 +108,35 @@ def test_a_bundle_from_before_a_setting_is_read_as_it_was_then(tmp_path: Path) -
     save_bundle(tmp_path / "new.safetensors", replace(made, network=network, config=config))
 
     def forget(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:  # noqa: ARG001
-        for later in ("pool_segments", "instance_norm", "waveform_dropout"):
+        for later in ("pool_segments", "instance_norm", "waveform_dropout", "tree_rounds"):
             del header["network"][later]
 
     older = load_bundle(rewritten((tmp_path / "new.safetensors").read_bytes(), forget, tmp_path / "old.safetensors"))
     assert older.config.pool_segments == 1
     assert older.config.instance_norm is False
     assert older.config.waveform_dropout == 0
+
+
+def test_trees_come_back_as_they_were_and_may_not_lead_elsewhere(tmp_path: Path) -> None:
+    made = make_bundle(config=NetworkConfig(preset="tiny", tree_rounds=2))
+    made.network.experts = build_experts(made.layouts, 3, made.config)
+    for expert in made.network.experts:
+        expert.trees.value.normal_()
+        expert.trees.left[:, 0], expert.trees.right[:, 0] = 1, 2
+    save_bundle(tmp_path / "trees.safetensors", made)
+    loaded = load_bundle(tmp_path / "trees.safetensors")
+    present = torch.ones(4, 2, dtype=torch.bool)
+    with torch.inference_mode():
+        before, after = made.network(inputs(4), present), loaded.network(inputs(4), present)
+    assert torch.equal(before.expert, after.expert)
+    assert torch.equal(before.joint, after.joint)
+
+    def lead_astray(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:  # noqa: ARG001
+        tensors["experts.1.trees.right"][0, 0] = 61
+
+    bad = rewritten((tmp_path / "trees.safetensors").read_bytes(), lead_astray, tmp_path / "bad.safetensors")
+    with pytest.raises(BundleError, match=r"every 'right' of a tree must be from 0 to 60: got 0 to 61"):
+        load_bundle(bad)
 
 
 def test_a_loaded_network_can_be_trained_and_saved_again(file: Path, content: bytes) -> None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +19,16 @@ from torch.overrides import TorchFunctionMode
 from dcdp.errors import BundleError, DcdpError, MissingError
 from dcdp.files import atomic_path
 from dcdp.models.dual_path import DualPath
-from dcdp.models.network import EARLIER, BranchLayout, NetworkConfig, build_network, lay_out, resolve_network
+from dcdp.models.network import (
+    EARLIER,
+    BranchLayout,
+    NetworkConfig,
+    build_experts,
+    build_network,
+    lay_out,
+    resolve_network,
+)
+from dcdp.models.trees import TreeExpert
 from dcdp.records import Branch, LabelSet, SignalSpec
 from dcdp.settings import build, to_dict
 from dcdp.signals.windows import WindowConfig
@@ -31,6 +40,7 @@ _MAX_HEADER_CHARACTERS = 2**24
 _MAX_BRANCHES = 256
 _MAX_STAGES = 32
 _MAX_SEGMENTS = 1024
+_MAX_ROUNDS = 1024
 _MAX_WINDOW_SAMPLES = 2**16
 _MAX_SPECTRUM = 2**26
 _MIN_STRIDE_S = 1e-3
@@ -151,6 +161,8 @@ def _load(path: Path) -> Bundle:
         raise BundleError("a bundle must be as it was written", "other contents", "Copy it again.")
     _require_finite(tensors)
     bundle.network.load_state_dict(tensors, assign=True)
+    for expert in bundle.network.experts or ():
+        cast("TreeExpert", expert).trees.require_whole()
     bundle.network.eval()
     return bundle
 
@@ -179,6 +191,7 @@ def _build(header: Mapping[str, Any]) -> Bundle:
     _require_sizes(layouts, config, windows, temperature)
     with _WithoutWeights():
         network = build_network(layouts, len(labels), config)
+        network.experts = build_experts(layouts, len(labels), config)
     return Bundle(network, spec, branches, labels, windows, config, temperature, provenance)
 
 
@@ -190,6 +203,7 @@ def _require_sizes(
     n_frequencies = max((min(x.n_samples / 2, 15 * windows.window_s) for x in layouts), default=0)
     limits = {
         "branches": (len(layouts), 1, _MAX_BRANCHES),
+        "network.tree_rounds": (config.tree_rounds or 0, 0, _MAX_ROUNDS),
         "network.widths": (len(config.widths or ()), 0, _MAX_STAGES),
         "network.segments": (max(config.segments or (1,)), 1, _MAX_SEGMENTS),
         "samples of a window": (n_samples, 1, _MAX_WINDOW_SAMPLES),

@@ -33,6 +33,8 @@ class Inferred:
         One (N, M, S, D) array a contrast stage; empty unless asked for.
     present
         (N, M) bool.
+    expert
+        (N, M, K) log-probabilities of each branch's trees, or None; their say is in ``joint`` and ``branch``.
     """
 
     joint: Array
@@ -40,6 +42,7 @@ class Inferred:
     embedding: Array
     stages: tuple[Array, ...]
     present: NDArray[np.bool_]
+    expert: Array | None = None
 
     def probability(self, temperature: float = 1.0) -> Array:
         """Return joint probabilities (N, K)."""
@@ -53,7 +56,8 @@ class Inferred:
         left = self.present & used
         with torch.inference_mode():
             device = next(network.parameters()).device
-            logits = network.classify(_tensor(self.embedding, device), _tensor(left, device)).cpu().numpy()
+            expert = None if self.expert is None else _tensor(self.expert, device)
+            logits = network.classify(_tensor(self.embedding, device), _tensor(left, device), expert).cpu().numpy()
         logits[~left.any(1)] = 0
         return softmax(logits / temperature)
 
@@ -73,14 +77,16 @@ def infer(network: DualPath, batches: Batches, *, contrast: bool = False, batch_
         Windows at a time; bounds the memory, not the result. What a layer makes of them should fit a CPU's caches.
     """
     network.eval()
-    parts = []
+    parts, experts = [], []
     with torch.inference_mode():
         for start in range(0, len(batches), batch_size):
             batch = batches.gather(np.arange(start, min(start + batch_size, len(batches))))
             out = network(batch.inputs, batch.present, contrast=contrast)
             parts.append([out.joint, out.branch, out.embedding, *out.stages])
+            experts += [] if out.expert is None else [out.expert.cpu().numpy()]
     joint, branch, embedding, *stages = (torch.cat(column).float().cpu().numpy() for column in zip(*parts, strict=True))
-    return Inferred(joint, branch, embedding, tuple(stages), batches.present)
+    expert = np.concatenate(experts) if experts else None
+    return Inferred(joint, branch, embedding, tuple(stages), batches.present, expert)
 
 
 def softmax(logits: NDArray[np.floating]) -> Array:

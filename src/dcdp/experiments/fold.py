@@ -116,7 +116,7 @@ def _training_facts(request: FoldRequest, bundle: Bundle, trained: FitResult) ->
         "steps": trained.steps,
         "windows_per_s": round(trained.windows_per_s, 1),
         "loss_step_variance": trained.loss_step_variance,
-        "parameters": sum(p.numel() for p in bundle.network.parameters()),
+        "parameters": bundle.network.n_parameters,
         "n_windows": {name: len(index) for name, index in parts.items()},
     }
 

@@ -15,10 +15,10 @@ from dcdp.evaluation import UNMEASURED_TEMPERATURE, fit_temperature, head_losses
 from dcdp.evaluation.results import environment
 from dcdp.experiments.fold_request import FoldRequest, Report
 from dcdp.inference import infer, softmax
-from dcdp.models.dual_path import DualPath
+from dcdp.models.dual_path import EXPERT_WEIGHT, DualPath
 from dcdp.models.network import build_network, resolve_network
 from dcdp.splits import Split
-from dcdp.training import FitResult, fit
+from dcdp.training import FitResult, add_experts, fit
 
 __all__ = ["Watch", "batches_of", "fit_in_full", "train_fold"]
 
@@ -31,7 +31,8 @@ def train_fold(
 ) -> tuple[Bundle, FitResult]:
     """Train on the training subjects, stop early on the validation subjects, calibrate on them, and bundle.
 
-    Without early stopping both are trained on, and the temperature is `UNMEASURED_TEMPERATURE`.
+    Without early stopping both are trained on, and the temperature is `UNMEASURED_TEMPERATURE`, with trees more by
+    their weight: probabilities are then the weighted geometric mean of the network's and the trees'.
     """
     network, trained, temperature = fit_in_full(request, resume, progress, watch)
     source, config = request.source, request.config
@@ -60,7 +61,7 @@ def fit_in_full(
     """Train, calibrate, and train again on the validation people too if that is asked for."""
     training = request.config.training
     network, trained = _fit(request, _learned_from(request), request.folder, None, resume, progress, watch)
-    temperature = UNMEASURED_TEMPERATURE
+    temperature = UNMEASURED_TEMPERATURE + (0.0 if network.experts is None else EXPERT_WEIGHT)
     if training.early_stopping:
         temperature = _temperature(network, batches_of(request, network, "validation"))
     if training.refit:
@@ -98,6 +99,7 @@ def _fit(
         validate=None if "validation" in parts else (lambda net: _validate(net, validation, watch)),
         stop_epoch=stop_epoch, folder=folder, resume=resume, progress=progress,
     )  # fmt: skip
+    add_experts(network, config.network, train, config.augment, request.seed, progress)
     return network, trained
 
 

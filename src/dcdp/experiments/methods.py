@@ -215,7 +215,7 @@ def _fit_ours(method: Method, request: FoldRequest, resume: bool, progress: Repo
         "loss_step_variance": trained.loss_step_variance,
     }  # fmt: skip
     return FittedMethod(
-        method, bundle.layouts, sum(p.numel() for p in bundle.network.parameters()), sum(t.nbytes for t in state),
+        method, bundle.layouts, bundle.network.n_parameters, sum(t.nbytes for t in state),
         seconds, trained.windows_per_s or None, facts, trained.validation, classify, bundle,
     )  # fmt: skip
 

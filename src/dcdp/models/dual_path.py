@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from dcdp.models.branch import BranchEncoder
+from dcdp.models.trees import TreeExpert
 
-__all__ = ["DualPath", "Outputs", "PerBranchLinear"]
+__all__ = ["EXPERT_WEIGHT", "DualPath", "Outputs", "PerBranchLinear"]
+
+EXPERT_WEIGHT = 0.2
+"""Weight of the trees' log-probabilities beside the network's logits; these count three times as much, since they are
+divided by a temperature of 0.6 to become log-probabilities (docs/findings.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,9 @@ class Outputs:
         (B, M, E) branch embeddings as they enter the fusion, 0 where a branch is absent.
     encoded
         (B, M, D) branch embeddings as they leave the encoders.
+    expert
+        (B, M, K) log-probabilities of each branch's trees, whose say is in ``joint`` and ``branch`` already; None
+        without trees.
     """
 
     joint: Tensor
@@ -36,6 +45,7 @@ class Outputs:
     stages: tuple[Tensor, ...]
     embedding: Tensor
     encoded: Tensor
+    expert: Tensor | None = None
 
 
 class DualPath(nn.Module):
@@ -56,6 +66,12 @@ class DualPath(nn.Module):
         features are pooled into (1 = the whole window).
     dropout
         Dropout before the joint head.
+
+    Attributes
+    ----------
+    experts
+        Trees of each branch, in branch order, or None. They are fitted when the network is trained, and have no say
+        in training mode.
     """
 
     def __init__(
@@ -78,6 +94,7 @@ class DualPath(nn.Module):
         self.joint = nn.Sequential(nn.Dropout(dropout), nn.Linear(width * n_branches, n_classes))
         widths = [*first.stage_widths[:-1], first.embedding_width]
         self.project = nn.ModuleList(PerBranchLinear(n_branches, w, projection, bias=False) for w in widths)
+        self.experts: nn.ModuleList | None = None
 
     def forward(
         self,
@@ -108,17 +125,33 @@ class DualPath(nn.Module):
         embedding = self.fuse(own.detach() if detach_fusion else own) * present.unsqueeze(-1)
         stages = self._stages([features for features, _ in encoded], own) if contrast else ()
         seen = own if own_scale is None else _scale_gradient(own, own_scale[:, None])
-        return Outputs(self.classify(embedding, present), self.heads(seen), stages, embedding, own)
+        heads, expert = self.heads(seen), None
+        if self.experts is not None and not self.training:
+            pairs = zip(self.experts, self.branches, strict=True)
+            expert = torch.stack([trees(inputs[name]) for trees, name in pairs], 1)
+            heads = heads + EXPERT_WEIGHT * expert
+        return Outputs(self.classify(embedding, present, expert), heads, stages, embedding, own, expert)
 
-    def classify(self, embedding: Tensor, present: Tensor) -> Tensor:
+    def classify(self, embedding: Tensor, present: Tensor, expert: Tensor | None = None) -> Tensor:
         """Return joint logits (B, K) of branch embeddings (B, M, E), using the branches of ``present`` (B, M) alone.
 
-        The embeddings that remain are scaled by M over their number, as dropout scales what it keeps.
+        The embeddings that remain are scaled by M over their number, as dropout scales what it keeps. To the logits
+        comes the mean of what their trees say (``expert``, log-probabilities (B, M, K)), times `EXPERT_WEIGHT`: a
+        product of experts (Hinton 2002, Neural Computation 14).
         """
         mask = present.to(embedding.dtype)
         share = mask.shape[1] / mask.sum(1, keepdim=True).clamp_min(1)
-        logits: Tensor = self.joint((embedding * (mask * share).unsqueeze(-1)).flatten(1))
+        kept = (mask * share).unsqueeze(-1)
+        logits: Tensor = self.joint((embedding * kept).flatten(1))
+        if expert is not None:
+            logits = logits + EXPERT_WEIGHT * (expert * kept).mean(1)
         return logits
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that were learned; of trees, nodes."""
+        nodes = sum(cast("TreeExpert", expert).trees.n_nodes for expert in self.experts or ())
+        return nodes + sum(p.numel() for p in self.parameters())
 
     def joint_parts(self, embedding: Tensor) -> Tensor:
         """Return what each branch adds to the joint logits (B, M, K): with all present, their sum but for dropout.

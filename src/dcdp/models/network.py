@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from torch import nn
+
 from dcdp.errors import ConfigError, DataError, unknown_name
 from dcdp.models.branch import BranchEncoder
 from dcdp.models.dual_path import DualPath
+from dcdp.models.trees import TreeExpert
 from dcdp.records import Branch, SignalSpec
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "NetworkConfig",
     "NetworkShape",
     "branches_by",
+    "build_experts",
     "build_network",
     "lay_out",
     "resolve_network",
@@ -63,6 +67,8 @@ class NetworkConfig:
         `path_dropout`: never where there is one place (docs/findings.md).
     statistics
         ``base``, or ``extended``: with the further statistics of docs/features.md.
+    tree_rounds
+        Rounds of boosted trees on each branch's statistics, fitted after the network and fused with it; 0 is none.
     """
 
     preset: Literal["tiny", "base", "paper"] = "base"
@@ -84,6 +90,7 @@ class NetworkConfig:
     pool_segments: int | None = None
     instance_norm: bool | None = None
     waveform_dropout: float | None = None
+    tree_rounds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ class NetworkShape:
     pool_segments: int = 4
     instance_norm: bool = True
     waveform_dropout: float = 0.75
+    tree_rounds: int = 0
 
 
 _BRANCH_BY = ("set", "modality", "placement", "paper")
@@ -122,7 +130,7 @@ PRESETS = {
 }
 
 
-EARLIER = {"pool_segments": 1, "instance_norm": False, "waveform_dropout": 0.0}
+EARLIER = {"pool_segments": 1, "instance_norm": False, "waveform_dropout": 0.0, "tree_rounds": 0}
 """What a network had before a setting was there, where presets say otherwise today: of files that leave it out."""
 
 
@@ -177,6 +185,8 @@ def resolve_network(config: NetworkConfig) -> NetworkShape:
         )  # fmt: skip
     if shape.pool_segments < 1:
         raise ConfigError("network.pool_segments must be at least 1", shape.pool_segments, "1 is the mean over all.")
+    if shape.tree_rounds < 0:
+        raise ConfigError("network.tree_rounds must not be negative", shape.tree_rounds, "0 is no trees.")
     if shape.kernel % 2 == 0 or shape.kernel < 1:
         raise ConfigError("network.kernel must be odd", shape.kernel, "Try 5.")
     if shape.branch_by not in _BRANCH_BY:
@@ -269,3 +279,17 @@ def build_network(layouts: Sequence[BranchLayout], n_classes: int, config: Netwo
         for layout in layouts
     }  # fmt: skip
     return DualPath(encoders, n_classes, shape.width, shape.projection, shape.segments, shape.joint_dropout)
+
+
+def build_experts(layouts: Sequence[BranchLayout], n_classes: int, config: NetworkConfig) -> nn.ModuleList | None:
+    """Return the trees of every branch, not yet fitted, or None where the configuration has none."""
+    rounds = resolve_network(config).tree_rounds
+    experts = [
+        TreeExpert(
+            len(layout.channels), [first for first, _ in layout.vectors], layout.n_samples, layout.rate_hz, n_classes,
+            rounds,
+        )
+        for layout in layouts
+        if rounds
+    ]  # fmt: skip
+    return nn.ModuleList(experts) if experts else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dcdp.training.config import TrainingConfig
+from dcdp.training.experts import add_experts
 from dcdp.training.loop import FitResult, fit
 
-__all__ = ["FitResult", "TrainingConfig", "fit"]
+__all__ = ["FitResult", "TrainingConfig", "add_experts", "fit"]

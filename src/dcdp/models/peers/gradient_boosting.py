@@ -21,6 +21,7 @@ def fit_boosting(
     seed: int,
     *,
     n_rounds: int = 100,
+    max_depth: int = -1,
     n_threads: int = 1,
 ) -> tuple[Booster, NDArray[np.int64]]:
     """Fit a multiclass model; return it and the classes, sorted, that its outputs stand for.
@@ -35,6 +36,8 @@ def fit_boosting(
         Of the features that each tree may look at. The same model for any ``n_threads``.
     n_rounds
         Trees of each class.
+    max_depth
+        Most decisions on the way to a leaf; -1 is any number.
     n_threads
         Threads.
 
@@ -62,6 +65,7 @@ def fit_boosting(
     settings = {
         "objective": "multiclass", "num_class": len(classes), "feature_fraction": 0.3, "seed": seed,
         "deterministic": True, "force_row_wise": True, "num_threads": n_threads, "verbosity": -1,
+        "max_depth": max_depth,
     }  # fmt: skip
     data = lightgbm.Dataset(features, place, weight=weight)
     return lightgbm.train(settings, data, n_rounds), classes.astype(np.int64)

@@ -1,0 +1,116 @@
+"""Fit the trees that stand beside a trained network, branch by branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcdp.augmentation import AugmentConfig, augment
+from dcdp.batches import Batch, Batches
+from dcdp.models.dual_path import DualPath
+from dcdp.models.network import NetworkConfig, build_experts
+from dcdp.models.peers.gradient_boosting import fit_boosting
+from dcdp.models.trees import MAX_DEPTH, TreeExpert
+
+__all__ = ["add_experts"]
+
+N_COPIES = 3
+"""How often each training window is there once more, varied as those are that the network learns from."""
+MOST_ROWS = 60_000
+"""Windows and copies that the trees of a branch learn from; where there are more, so many drawn at random."""
+_PER_GATHER = 1024
+
+
+def add_experts(
+    network: DualPath,
+    config: NetworkConfig,
+    train: Batches,
+    augmentation: AugmentConfig,
+    seed: int,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Give a trained network the trees that its configuration asks for, if any.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    config
+        ``tree_rounds`` is read.
+    train
+        Windows to learn from. A branch learns from those that have it.
+    augmentation
+        How copies are varied.
+    seed
+        Of the copies, of the windows drawn, and of the features that a tree may look at.
+    progress
+        Called as ``progress(done, n_branches, "trees")``.
+
+    Raises
+    ------
+    ConfigError
+        If LightGBM is not installed.
+    """
+    experts = build_experts(train.layouts, len(train.windows.label_set), config)
+    if experts is None:
+        return
+    rows, is_copy = _drawn(len(train), seed)
+    torch.manual_seed(seed)
+    parts: list[list[NDArray[np.float32]]] = [[] for _ in experts]
+    for batch in _batches(train, rows, is_copy, augmentation):
+        for expert, x, own in zip(experts, batch.inputs.values(), parts, strict=True):
+            assert isinstance(expert, TreeExpert)
+            own.append(_described(expert, x.cpu()))
+    label, present = train.windows.label[rows], train.present[rows]
+    for m, (expert, own) in enumerate(zip(experts, parts, strict=True)):
+        assert isinstance(expert, TreeExpert)
+        if progress:
+            progress(m, len(parts), "trees")
+        if present[:, m].any():
+            _fit_one(expert, np.concatenate(own)[present[:, m]], label[present[:, m]], seed)
+        own.clear()
+    network.experts = experts.to(train.device)
+
+
+def _drawn(n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return rows of the training windows, and which of them are to be varied: the originals first."""
+    draw = np.random.default_rng(seed)
+    rows = np.concatenate([np.arange(n), *(draw.permutation(n) for _ in range(N_COPIES))])
+    is_copy = np.arange(len(rows)) >= n
+    if len(rows) > MOST_ROWS:
+        kept = np.sort(draw.choice(len(rows), MOST_ROWS, replace=False))
+        rows, is_copy = rows[kept], is_copy[kept]
+    return rows, is_copy
+
+
+def _batches(
+    train: Batches, rows: NDArray[np.intp], is_copy: NDArray[np.bool_], augmentation: AugmentConfig
+) -> Iterator[Batch]:
+    for varied in (False, True):
+        chosen = rows[is_copy == varied]
+        for start in range(0, len(chosen), _PER_GATHER):
+            index = chosen[start : start + _PER_GATHER]
+            batch = train.gather(index)
+            yield augment(batch, train.layouts, augmentation, train.windows.subject[index]) if varied else batch
+
+
+@torch.inference_mode()
+def _described(expert: TreeExpert, x: Tensor) -> NDArray[np.float32]:
+    statistics: NDArray[np.float32] = expert.describe(x).numpy()
+    return statistics
+
+
+def _fit_one(expert: TreeExpert, statistics: NDArray[np.float32], label: NDArray[np.int64], seed: int) -> None:
+    known = ~np.isnan(statistics)
+    total = np.where(known, statistics, 0).sum(0, dtype=np.float64)
+    mean = (total / np.maximum(known.sum(0), 1)).astype(np.float32)
+    n_rounds = len(expert.trees.left) // expert.trees.n_classes
+    model, classes = fit_boosting(
+        np.where(known, statistics, mean), label, seed, n_rounds=n_rounds, max_depth=MAX_DEPTH,
+        n_threads=torch.get_num_threads(),
+    )  # fmt: skip
+    expert.trees.load_trees(model.dump_model(), classes.tolist(), torch.from_numpy(mean))
