@@ -57,7 +57,7 @@ def expand_peers(names: Sequence[str]) -> tuple[str, ...]:
                 "only from a deep peer are branches hidden", f"'{name}'", f"Give '{peer.name}' or '{peer.name}@ours'."
             )
         for package in peer.packages:
-            require_package(peer.name, package)
+            require_package(f"peer '{peer.name}'", package)
     return tuple(dict.fromkeys(wanted))
 
 

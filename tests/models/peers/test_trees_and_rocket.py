@@ -29,13 +29,14 @@ def spectrum(_windows, _seed):
 
 
 @pytest.mark.parametrize(
-    ("peer", "package"), [("lightgbm", "lightgbm"), ("minirocket", "sktime"), ("minirocket", "numba")]
+    ("who", "package"),
+    [("peer 'lightgbm'", "lightgbm"), ("peer 'minirocket'", "sktime"), ("network.tree_rounds", "lightgbm")],
 )
-def test_a_package_that_is_not_there_is_told_with_the_command(peer, package, monkeypatch):
+def test_a_package_that_is_not_there_is_told_with_the_command(who, package, monkeypatch):
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name == package else object())
-    with pytest.raises(ConfigError, match=rf'peer .{peer}. needs the package {package}: .*pip install "dcdp\[peers\]"'):
-        require_package(peer, package)
-    require_package(peer, "numpy")
+    with pytest.raises(ConfigError, match=rf'{who} needs the package {package}: .*pip install "dcdp\[peers\]"'):
+        require_package(who, package)
+    require_package(who, "numpy")
 
 
 def test_the_ridge_over_features_recognises_new_windows_and_gives_probabilities():

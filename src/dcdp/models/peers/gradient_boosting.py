@@ -57,7 +57,7 @@ def fit_boosting(
     features, since neighbours among hundreds of statistics say much the same and this is three times faster; and
     windows are weighted so that all activities count alike, as for the forest.
     """
-    require_package("lightgbm", "lightgbm")
+    require_package("peer 'lightgbm'", "lightgbm")
     import lightgbm
 
     classes, place, count = np.unique(label, return_inverse=True, return_counts=True)

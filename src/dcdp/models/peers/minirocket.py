@@ -132,8 +132,8 @@ def _choose(features: Array, label: NDArray[np.integer], held_out: NDArray[np.bo
 
 
 def _by_sktime(windows: Array, seed: int) -> Transform:
-    require_package("minirocket", "sktime")
-    require_package("minirocket", "numba")
+    require_package("peer 'minirocket'", "sktime")
+    require_package("peer 'minirocket'", "numba")
     from sktime.transformations.rocket import MiniRocketMultivariate
 
     rocket = MiniRocketMultivariate(random_state=seed).fit(windows)

@@ -1,4 +1,4 @@
-"""Say which package a peer lacks, and how to install it."""
+"""Say which package a method lacks, and how to install it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dcdp.errors import ConfigError
 __all__ = ["require_package"]
 
 
-def require_package(peer: str, package: str) -> None:
-    """Refuse a peer whose package is not installed, without importing it.
+def require_package(who: str, package: str) -> None:
+    """Refuse what (``peer 'minirocket'``, a setting) needs a package that is not installed; nothing is imported.
 
     Raises
     ------
@@ -19,6 +19,6 @@ def require_package(peer: str, package: str) -> None:
     """
     if find_spec(package) is None:
         raise ConfigError(
-            f"peer '{peer}' needs the package {package}", "none installed",
+            f"{who} needs the package {package}", "none installed",
             f'Install it with: pip install "dcdp[peers]", or: pip install {package}.',
         )  # fmt: skip
