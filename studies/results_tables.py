@@ -48,7 +48,7 @@ METHODS = {
     "dynamic_whar": "DynamicWHAR", "cnn_har_hidden": "CNN-HAR, sensors hidden",
     "drift_trained": "dcdp, drift in training", "noise_trained": "dcdp, drift and noise",
     "lightgbm@ours": "LightGBM, varied windows", "forest@ours": "forest, varied windows",
-    "minirocket@ours": "MiniRocket, varied windows", "with_trees": "dcdp, trees beside its branches",
+    "minirocket@ours": "MiniRocket, varied windows", "with_trees": "dcdp, with trees",
 }  # fmt: skip
 OURS = ("dcdp", "with_trees")
 SENSORS = {"acc": "accelerometer", "gyr": "gyroscope", "mag": "magnetometer"}
