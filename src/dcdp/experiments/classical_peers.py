@@ -22,11 +22,9 @@ from dcdp.models.peers.minirocket import fit_minirocket, predict_minirocket
 from dcdp.models.peers.side_by_side import SingleHead
 from dcdp.models.statistics import WindowStatistics, recorded
 from dcdp.records import Windows
+from dcdp.training.experts import VARIED_COPIES, known_mean
 
 __all__ = ["VARIED_COPIES", "fit_rocket", "fit_trees", "window_features"]
-
-VARIED_COPIES = 3
-"""How often each training window is there once more, varied as our network's are, by the recipe ``NAME@ours``."""
 
 _PER_GATHER = 1024
 
@@ -51,7 +49,7 @@ def fit_trees(task: PeerTask) -> FittedPeer:
         describe, rows = _statistics(task.layouts, extended), _varied_rows(task, windows)
         features = np.concatenate([features, *(_described(describe, batch) for batch in _varied(task, windows, rows))])
         label = np.concatenate([label, label[rows]])
-    mean = _known_mean(features)
+    mean = known_mean(features)
     features = np.where(np.isnan(features), mean, features)
     n_classes = len(windows.label_set)
     if plain_name(task.name) in FOREST_INPUTS:
@@ -137,14 +135,6 @@ def _described(describe: Sequence[WindowStatistics], batch: Batch) -> Array:
 def _branch_of_features(layouts: Sequence[BranchLayout], extended: bool) -> NDArray[np.intp]:
     """Return (F,) the branch of each statistic."""
     return np.repeat(np.arange(len(layouts)), [each.n_features for each in _statistics(layouts, extended)])
-
-
-def _known_mean(features: Array) -> Array:
-    """Return (F,) mean statistics over the windows in which they are known; 0 for one that never is."""
-    known = ~np.isnan(features)
-    total = np.where(known, features, 0).sum(0, dtype=np.float64)
-    mean: Array = (total / np.maximum(known.sum(0), 1)).astype(np.float32)
-    return mean
 
 
 @torch.no_grad()

@@ -16,9 +16,9 @@ from dcdp.models.network import NetworkConfig, build_experts
 from dcdp.models.peers.gradient_boosting import fit_boosting
 from dcdp.models.trees import MAX_DEPTH, TreeExpert
 
-__all__ = ["add_experts"]
+__all__ = ["VARIED_COPIES", "add_experts", "known_mean"]
 
-N_COPIES = 3
+VARIED_COPIES = 3
 """How often each training window is there once more, varied as those are that the network learns from."""
 MOST_ROWS = 60_000
 """Windows and copies that the trees of a branch learn from; where there are more, so many drawn at random."""
@@ -76,10 +76,18 @@ def add_experts(
     network.experts = experts.to(train.device)
 
 
+def known_mean(statistics: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (F,) mean statistics over the windows in which they are known; 0 for one that never is."""
+    known = ~np.isnan(statistics)
+    total = np.where(known, statistics, 0).sum(0, dtype=np.float64)
+    mean: NDArray[np.float32] = (total / np.maximum(known.sum(0), 1)).astype(np.float32)
+    return mean
+
+
 def _drawn(n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return rows of the training windows, and which of them are to be varied: the originals first."""
     draw = np.random.default_rng(seed)
-    rows = np.concatenate([np.arange(n), *(draw.permutation(n) for _ in range(N_COPIES))])
+    rows = np.concatenate([np.arange(n), *(draw.permutation(n) for _ in range(VARIED_COPIES))])
     is_copy = np.arange(len(rows)) >= n
     if len(rows) > MOST_ROWS:
         kept = np.sort(draw.choice(len(rows), MOST_ROWS, replace=False))
@@ -105,12 +113,10 @@ def _described(expert: TreeExpert, x: Tensor) -> NDArray[np.float32]:
 
 
 def _fit_one(expert: TreeExpert, statistics: NDArray[np.float32], label: NDArray[np.int64], seed: int) -> None:
-    known = ~np.isnan(statistics)
-    total = np.where(known, statistics, 0).sum(0, dtype=np.float64)
-    mean = (total / np.maximum(known.sum(0), 1)).astype(np.float32)
+    mean = known_mean(statistics)
     n_rounds = len(expert.trees.left) // expert.trees.n_classes
     model, classes = fit_boosting(
-        np.where(known, statistics, mean), label, seed, n_rounds=n_rounds, max_depth=MAX_DEPTH,
+        np.where(np.isnan(statistics), mean, statistics), label, seed, n_rounds=n_rounds, max_depth=MAX_DEPTH,
         n_threads=torch.get_num_threads(),
     )  # fmt: skip
     expert.trees.load_trees(model.dump_model(), classes.tolist(), torch.from_numpy(mean))
