@@ -6,7 +6,8 @@
 Each method is fitted on the first fold of the ``arena`` split, the deep ones for ``--steps`` steps, and predicts a
 thousand test windows and single ones; scores do not matter here. Each has a process of its own: in one that ran large
 networks before, small ones take up to three times as long. One thread, and processor time: that is what a busy
-machine changes least. Peers that take no steps count each training window once.
+machine changes least. Peers that take no steps count each training window once; the trees beside our network's branches
+are not in its rate of training but in its ``train_seconds``, which those of ``no_trees`` leave out.
 Real sets are read from the cache or from $DCDP_DATA; ``synthetic`` needs no files. Ratios are times that of ``dcdp``.
 """
 
@@ -29,19 +30,20 @@ from dcdp.evaluation.acting import OURS
 from dcdp.evaluation.results import environment
 from dcdp.experiments.cost import measure_cost
 from dcdp.experiments.fold_request import FoldRequest, audit_fold
-from dcdp.experiments.methods import fit_method, method_config, named_method
+from dcdp.experiments.methods import Method, fit_method, method_config, named_method
 from dcdp.experiments.source import load
 from dcdp.models.peers.registry import list_peers
 from dcdp.signals.windows import cut_windows
 from dcdp.splits import make_folds
 
 COLUMNS = ("train_windows_per_s", "windows_per_s", "latency_ms", "parameters", "bytes")
+VARIANTS = {"no_trees": Method("no_trees", settings=("network.tree_rounds=0",))}
 SHORT = ("body.minutes_per_subject=3.0",)
 
 
 def measure(name: str, data: str, steps: int) -> dict[str, Any]:
     """Fit one method on the first fold and measure it."""
-    method = named_method(name)
+    method = named_method(name, VARIANTS)
     body = SHORT if data == "synthetic" else ()
     config = method_config(method, data, (f"training.max_steps={steps}", *body))
     source = load(data, body=config.body)
@@ -85,7 +87,7 @@ def main() -> None:
     """Measure, save after every method, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="hapt")
-    parser.add_argument("--methods", default=",".join((OURS, *list_peers())))
+    parser.add_argument("--methods", default=",".join((OURS, *VARIANTS, *list_peers())))
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     parser.add_argument("--be", metavar="METHOD", help=argparse.SUPPRESS)

@@ -119,6 +119,9 @@ def test_a_bundle_from_before_a_setting_is_read_as_it_was_then(tmp_path: Path) -
 
 def test_trees_come_back_as_they_were_and_may_not_lead_elsewhere(tmp_path: Path) -> None:
     made = make_bundle(config=NetworkConfig(preset="tiny", tree_rounds=2))
+    with pytest.raises(BundleError, match=r"tree_rounds=2 must have its trees.*: got none\. Fit them"):
+        made.save(tmp_path / "none.safetensors")
+    assert not list(tmp_path.iterdir())
     made.network.experts = build_experts(made.layouts, 3, made.config)
     for expert in made.network.experts:
         expert.trees.value.normal_()

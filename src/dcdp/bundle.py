@@ -95,10 +95,16 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     Raises
     ------
     BundleError
-        If a weight is not finite: the training diverged.
+        If a weight is not finite: the training diverged. If the network lacks the trees that its configuration names.
     StorageError
         If the disk is full or not writable.
     """
+    shape = resolve_network(bundle.config)
+    if (bundle.network.experts is not None) != (shape.tree_rounds > 0):
+        raise BundleError(
+            f"a network with network.tree_rounds={shape.tree_rounds} must have its trees, and no other has any",
+            "none" if shape.tree_rounds else "some", "Fit them with dcdp.training.add_experts, or set tree_rounds=0.",
+        )  # fmt: skip
     tensors = {name: t.detach().cpu().contiguous() for name, t in bundle.network.state_dict().items()}
     _require_finite(tensors)
     header = {
@@ -107,7 +113,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
         "branches": [to_dict(branch) for branch in bundle.branches],
         "labels": to_dict(bundle.labels),
         "windows": to_dict(bundle.windows),
-        "network": to_dict(resolve_network(bundle.config)),
+        "network": to_dict(shape),
         "temperature": bundle.temperature,
         "provenance": dict(bundle.provenance),
     }

@@ -121,6 +121,15 @@ def test_without_ours_or_without_others_there_is_no_verdict():
     assert absence_verdicts(alone, "forest") == []
 
 
+def test_a_variant_of_ours_is_no_peer():
+    variant = result("no_trees", {"a": 0.95}, {"a": 0.95}) | {"base": "dcdp"}
+    tuned = result("hidden", {"a": 0.8}, {"a": 0.7}) | {"base": "cnn_har@hidden"}
+    ours = result("dcdp", {"a": 0.9}, {"a": 0.88}) | {"base": "dcdp"}
+    assert absence_verdicts(endurance_of([ours, variant])) == []
+    (verdict,) = absence_verdicts(endurance_of([ours, variant, tuned]))
+    assert (verdict.peer, verdict.steadiest) == ("hidden", "hidden")
+
+
 def test_methods_are_held_against_each_other_on_common_ground():
     """A method tested on more people, or under other severities, would be given another mean of what it lost."""
     ours, peer = result("dcdp", {"a": 0.9, "b": 0.5}, {"a": 0.8, "b": 0.1}), result("forest", {"a": 0.8}, {"a": 0.6})

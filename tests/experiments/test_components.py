@@ -36,6 +36,7 @@ KEYS = {
     ("left out", "weight averaging"): {"training.average"},
     ("left out", "branch dropout"): {"network.branch_dropout"},
     ("left out", "label smoothing"): {"objective.label_smoothing"},
+    ("added", "trees"): {"network.tree_rounds"},
 } | {
     ("added", f"contrast, {stage}"): {"objective.contrast", "objective.contrast_config.weights"}
     for stage in ("local stage", "middle stages", "semantic stage")

@@ -298,8 +298,8 @@ def test_names_are_expanded_and_checked_before_anything_runs(monkeypatch):
         expand_peers(("forest@hidden",))
     monkeypatch.undo()
     monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="peer 'lightgbm' needs the package lightgbm"):
-        expand_peers(("lightgbm",))
+    with pytest.raises(ConfigError, match="peer 'minirocket' needs the package sktime"):
+        expand_peers(("minirocket",))
     assert expand_peers(("forest", "tinyhar")) == ("forest", "tinyhar")
 
 

@@ -20,7 +20,9 @@ def test_trees_learn_branch_by_branch_and_add_to_a_network_that_knows_nothing(ma
     network = make_network()
     network.encoders["wrist"].fit(every_window.gather(np.arange(4)).inputs["wrist"])
     before = infer(network, every_window)
-    add_experts(network, CONFIG, every_window, AugmentConfig(), seed=0)
+    told = []
+    add_experts(network, CONFIG, every_window, AugmentConfig(), seed=0, progress=lambda *facts: told.append(facts))
+    assert told == [(done, 3, "trees") for done in range(4)]
     after, label = infer(network, every_window), every_window.windows.label
     wrist = after.present[:, 0]
     assert np.mean(after.expert[wrist, 0].argmax(1) == label[wrist]) > 0.9

@@ -31,6 +31,8 @@ class Endurance:
         Corruption -> severity -> macro-F1 of each test subject.
     sizes
         Corruption -> severity -> unit -> what the severity is in that unit, where it is a share of the spread.
+    base
+        What the method is a variant of; itself where it is none.
     """
 
     data: str
@@ -40,6 +42,7 @@ class Endurance:
     clean: BySubject
     points: Mapping[str, Mapping[str, BySubject]]
     sizes: Mapping[str, Mapping[str, Mapping[str, float]]]
+    base: str
 
     @property
     def clean_mean(self) -> float:
@@ -126,7 +129,7 @@ def absence_verdicts(methods: Iterable[Endurance], own: str = "dcdp") -> list[Ab
     methods
         On one data set and split, scored on the same subjects.
     own
-        Name of our method.
+        Name of our method. Variants of it are no peers.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def absence_verdicts(methods: Iterable[Endurance], own: str = "dcdp") -> list[Ab
     The best peer is chosen by its score with all sensors: of a poor one that loses little there is nothing to learn.
     """
     by_name = {one.method: one for one in methods}
-    ours, others = by_name.pop(own, None), list(by_name.values())
+    ours, others = by_name.pop(own, None), [one for one in by_name.values() if one.base != own]
     if ours is None:
         return []
     return [
@@ -177,7 +180,8 @@ def _endurance(key: tuple[str, str, str], group: list[Mapping[str, Any]]) -> End
         kind: {level: point.get("size", {}) for level, point in levels.items()} for kind, levels in disturbed.items()
     }
     clean = _over_seeds([_clean(r) for r in group])
-    return Endurance(*key, tuple(sorted({r["seed"] for r in group})), clean, points, sizes)
+    base = group[0].get("base", key[-1])
+    return Endurance(*key, tuple(sorted({r["seed"] for r in group})), clean, points, sizes, base)
 
 
 def _place(one: Endurance) -> tuple[str, str]:

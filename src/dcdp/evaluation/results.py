@@ -21,7 +21,7 @@ __all__ = ["FORMAT", "assemble_result", "environment", "read_result", "write_res
 
 FORMAT = 1
 _LINE = 120
-_PACKAGES = ("numpy", "polars", "scikit-learn", "scipy", "torch")
+_PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn", "scipy", "torch")
 
 
 def assemble_result(parts: Mapping[str, Any], device: str = "cpu") -> dict[str, Any]:

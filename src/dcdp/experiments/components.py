@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dcdp.config import RunConfig
+from dcdp.models.network import resolve_network
 
 __all__ = ["COMPONENTS", "Component", "list_variants"]
 
@@ -84,6 +85,8 @@ COMPONENTS = (
               "left out", "dcdp", "no_branch_dropout"),
     Component("label smoothing", "A share of the target is spread over all classes.",
               "left out", "dcdp", "no_label_smoothing"),
+    Component("trees", "Boosted trees beside every branch, fused with the network.",
+              "added", "trees", "no_trees"),
 )  # fmt: skip
 
 
@@ -136,6 +139,8 @@ def list_variants(config: RunConfig) -> dict[str, tuple[str, ...]]:
         "no_averaging": {"training.average": 0},
         "no_branch_dropout": {"network.branch_dropout": 0},
         "no_label_smoothing": {"objective.label_smoothing": 0},
+        "trees": {"network.tree_rounds": resolve_network(config.network).tree_rounds or 100},
+        "no_trees": {"network.tree_rounds": 0},
     }
     return {name: tuple(f"{key}={value}" for key, value in table.items()) for name, table in variants.items()}
 

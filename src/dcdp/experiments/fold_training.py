@@ -17,7 +17,7 @@ from dcdp.experiments.fold_request import FoldRequest, Report
 from dcdp.inference import infer, softmax
 from dcdp.models.dual_path import EXPERT_WEIGHT, DualPath
 from dcdp.models.network import build_network, resolve_network
-from dcdp.models.peers.packages import require_package
+from dcdp.models.peers.gradient_boosting import load_lightgbm
 from dcdp.splits import Split
 from dcdp.training import FitResult, add_experts, fit
 
@@ -62,7 +62,7 @@ def fit_in_full(
     """Train, calibrate, and train again on the validation people too if that is asked for."""
     training = request.config.training
     if resolve_network(request.config.network).tree_rounds:  # not only when all else is trained
-        require_package("network.tree_rounds", "lightgbm")
+        load_lightgbm()
     network, trained = _fit(request, _learned_from(request), request.folder, None, resume, progress, watch)
     temperature = UNMEASURED_TEMPERATURE + (0.0 if network.experts is None else EXPERT_WEIGHT)
     if training.early_stopping:

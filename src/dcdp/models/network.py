@@ -121,7 +121,9 @@ class NetworkShape:
 _BRANCH_BY = ("set", "modality", "placement", "paper")
 _STATISTICS = ("base", "extended")
 PRESETS = {
-    "base": NetworkShape("set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1),
+    "base": NetworkShape(
+        "set", (32, 48, 64), 128, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.1, 0.1, 0.2, 0.1, tree_rounds=100
+    ),
     "tiny": NetworkShape("set", (12, 16, 24), 32, 5, 24, 32, (2, 1, 1), 0.3, 0.1, 0.1, 0.1, 0.2, 0.1),
     "paper": NetworkShape(
         "paper", (32, 48, 64), 0, 5, 64, 64, (2, 1, 1), 0.5, 0.2, 0.0, 0.0, 0.0, 0.0,

@@ -22,6 +22,8 @@ VARIED_COPIES = 3
 """How often each training window is there once more, varied as those are that the network learns from."""
 MOST_ROWS = 60_000
 """Windows and copies that the trees of a branch learn from; where there are more, so many drawn at random."""
+_MOST_FEATURES = 45
+"""Statistics that a tree may look at, where 30 % of them, what LightGBM as a peer has, are more (docs/findings.md)."""
 _PER_GATHER = 1024
 
 
@@ -53,7 +55,7 @@ def add_experts(
     Raises
     ------
     ConfigError
-        If LightGBM is not installed.
+        If LightGBM finds no OpenMP runtime.
     """
     experts = build_experts(train.layouts, len(train.windows.label_set), config)
     if experts is None:
@@ -73,6 +75,8 @@ def add_experts(
         if present[:, m].any():
             _fit_one(expert, np.concatenate(own)[present[:, m]], label[present[:, m]], seed)
         own.clear()
+    if progress:
+        progress(len(parts), len(parts), "trees")
     network.experts = experts.to(train.device)
 
 
@@ -117,6 +121,6 @@ def _fit_one(expert: TreeExpert, statistics: NDArray[np.float32], label: NDArray
     n_rounds = len(expert.trees.left) // expert.trees.n_classes
     model, classes = fit_boosting(
         np.where(np.isnan(statistics), mean, statistics), label, seed, n_rounds=n_rounds, max_depth=MAX_DEPTH,
-        n_threads=torch.get_num_threads(),
+        share=min(0.3, _MOST_FEATURES / statistics.shape[1]), n_threads=torch.get_num_threads(),
     )  # fmt: skip
     expert.trees.load_trees(model.dump_model(), classes.tolist(), torch.from_numpy(mean))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
 from dcdp.errors import ConfigError
 from dcdp.models.peers import minirocket, packages
-from dcdp.models.peers.gradient_boosting import fit_boosting, predict_boosting
+from dcdp.models.peers.gradient_boosting import fit_boosting, load_lightgbm, predict_boosting
 from dcdp.models.peers.minirocket import fit_minirocket, predict_minirocket
 from dcdp.models.peers.packages import require_package
 
@@ -28,15 +30,19 @@ def spectrum(_windows, _seed):
     return lambda x: np.abs(np.fft.rfft(x, axis=2)).reshape(len(x), -1).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("who", "package"),
-    [("peer 'lightgbm'", "lightgbm"), ("peer 'minirocket'", "sktime"), ("network.tree_rounds", "lightgbm")],
-)
-def test_a_package_that_is_not_there_is_told_with_the_command(who, package, monkeypatch):
-    monkeypatch.setattr(packages, "find_spec", lambda name: None if name == package else object())
-    with pytest.raises(ConfigError, match=rf'{who} needs the package {package}: .*pip install "dcdp\[peers\]"'):
-        require_package(who, package)
-    require_package(who, "numpy")
+def test_a_package_that_is_not_there_is_told_with_the_command(monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None if name == "sktime" else object())
+    with pytest.raises(ConfigError, match=r"'minirocket' needs the package sktime: .*pip install \"dcdp\[peers\]\""):
+        require_package("peer 'minirocket'", "sktime")
+    require_package("peer 'minirocket'", "numpy")
+
+
+def test_a_system_without_an_openmp_runtime_is_told_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')")
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"OpenMP runtime: got libgomp\.so\.1: .*apt install libgomp1.*tree_rounds=0"):
+        load_lightgbm()
 
 
 def test_the_ridge_over_features_recognises_new_windows_and_gives_probabilities():

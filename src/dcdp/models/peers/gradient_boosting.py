@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcdp.models.peers.packages import require_package
+from dcdp.errors import ConfigError
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["fit_boosting", "predict_boosting"]
+__all__ = ["fit_boosting", "load_lightgbm", "predict_boosting"]
+
+
+def load_lightgbm() -> ModuleType:
+    """Return the package, whose wheel leaves out the OpenMP runtime that it needs.
+
+    Raises
+    ------
+    ConfigError
+        If the system has no such runtime.
+    """
+    try:
+        import lightgbm
+    except OSError as error:
+        raise ConfigError(
+            "boosted trees need LightGBM, and LightGBM an OpenMP runtime", str(error),
+            "Install it (macOS: brew install libomp, Debian and Ubuntu: apt install libgomp1), or do without trees: "
+            "network.tree_rounds=0.",
+        ) from error  # fmt: skip
+    package: ModuleType = lightgbm
+    return package
 
 
 def fit_boosting(
@@ -22,6 +43,7 @@ def fit_boosting(
     *,
     n_rounds: int = 100,
     max_depth: int = -1,
+    share: float = 0.3,
     n_threads: int = 1,
 ) -> tuple[Booster, NDArray[np.int64]]:
     """Fit a multiclass model; return it and the classes, sorted, that its outputs stand for.
@@ -38,13 +60,15 @@ def fit_boosting(
         Trees of each class.
     max_depth
         Most decisions on the way to a leaf; -1 is any number.
+    share
+        Share of the features that a tree may look at.
     n_threads
         Threads.
 
     Raises
     ------
     ConfigError
-        If LightGBM is not installed.
+        If LightGBM finds no OpenMP runtime.
 
     References
     ----------
@@ -57,13 +81,11 @@ def fit_boosting(
     features, since neighbours among hundreds of statistics say much the same and this is three times faster; and
     windows are weighted so that all activities count alike, as for the forest.
     """
-    require_package("peer 'lightgbm'", "lightgbm")
-    import lightgbm
-
+    lightgbm = load_lightgbm()
     classes, place, count = np.unique(label, return_inverse=True, return_counts=True)
     weight = len(label) / (len(classes) * count[place])
     settings = {
-        "objective": "multiclass", "num_class": len(classes), "feature_fraction": 0.3, "seed": seed,
+        "objective": "multiclass", "num_class": len(classes), "feature_fraction": share, "seed": seed,
         "deterministic": True, "force_row_wise": True, "num_threads": n_threads, "verbosity": -1,
         "max_depth": max_depth,
     }  # fmt: skip

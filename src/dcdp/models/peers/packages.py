@@ -10,7 +10,7 @@ __all__ = ["require_package"]
 
 
 def require_package(who: str, package: str) -> None:
-    """Refuse what (``peer 'minirocket'``, a setting) needs a package that is not installed; nothing is imported.
+    """Refuse a method (``peer 'minirocket'``) that needs a package that is not installed; nothing is imported.
 
     Raises
     ------

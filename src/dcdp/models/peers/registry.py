@@ -97,7 +97,7 @@ _PEERS: Mapping[str, Peer] = {
         Peer("dynamic_whar", "deep", "Miao 2022", Recipe(), _graph),
         Peer("forest", "classical", "Breiman 2001"),
         Peer("forest_extended", "classical", "Breiman 2001"),
-        Peer("lightgbm", "classical", "Ke 2017", packages=("lightgbm",)),
+        Peer("lightgbm", "classical", "Ke 2017"),
         Peer("minirocket", "classical", "Dempster 2021", packages=("sktime", "numba")),
         Peer("mlp_mixer", "deep", "Ojiako 2023", _WARMED_UP, _plain(MlpMixer)),
         Peer("tinierhar", "deep", "Bian 2025", Recipe(weight_decay=0.01), _plain(TinierHar)),
