@@ -13,7 +13,7 @@ from dcdp.experiments.components import list_variants
 
 SMALL = ("network.preset=tiny", "training.epochs=1", "training.batch_size=24", "body.n_subjects=4",
          "body.minutes_per_subject=4")  # fmt: skip
-N_TRAININGS = len(list_variants(RunConfig())) - 2  # two variants are others: see test_ablation.py
+N_TRAININGS = len(list_variants(RunConfig())) - 3  # three variants are others: see test_ablation.py
 TINY = [word for assignment in SMALL for word in ("--set", assignment)]
 
 
@@ -67,7 +67,7 @@ def test_the_grid_of_the_repository_is_whole(capsys: pytest.CaptureFixture[str])
     grid = Path(__file__).parents[2] / "grids" / "ablation.toml"
     assert main(["ablate", str(grid), "--dry-run"]) == 0
     first_seed = 2 * N_TRAININGS - 2  # of DSADS and of HAPT, where two parts act on nothing
-    second_seed = 11 + 10  # twelve and eleven variants, of which `contrast` and `no_modulation` are one training
+    second_seed = 12 + 11  # thirteen and twelve variants, of which `contrast` and `no_modulation` are one training
     n_cells = first_seed + second_seed
     assert f"{n_cells} cells to train" in capsys.readouterr().out
 

@@ -111,8 +111,8 @@ def test_methods_that_would_not_see_the_same_are_refused_before_anything_runs(se
 
 def test_a_package_that_is_missing_is_told_before_anything_runs(monkeypatch):
     monkeypatch.setattr("dcdp.models.peers.packages.find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="peer 'lightgbm' needs the package lightgbm"):
-        grid(BLOCK | {"methods": ["lightgbm"]})
+    with pytest.raises(ConfigError, match="peer 'minirocket' needs the package sktime"):
+        grid(BLOCK | {"methods": ["minirocket"]})
 
 
 def test_cells_are_picked_by_patterns():
