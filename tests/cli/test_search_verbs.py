@@ -67,7 +67,7 @@ def test_the_grid_of_the_repository_is_whole(capsys: pytest.CaptureFixture[str])
     grid = Path(__file__).parents[2] / "grids" / "ablation.toml"
     assert main(["ablate", str(grid), "--dry-run"]) == 0
     first_seed = 2 * N_TRAININGS - 2  # of DSADS and of HAPT, where two parts act on nothing
-    second_seed = 12 + 11  # thirteen and twelve variants, of which `contrast` and `no_modulation` are one training
+    second_seed = 12 + 11  # of fourteen and thirteen variants two pairs are one training each
     n_cells = first_seed + second_seed
     assert f"{n_cells} cells to train" in capsys.readouterr().out
 
