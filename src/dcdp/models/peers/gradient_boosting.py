@@ -24,6 +24,8 @@ def load_lightgbm() -> ModuleType:
     ConfigError
         If the system has no such runtime.
     """
+    import torch  # noqa: F401 - on Linux its wheel brings the runtime along, which serves whoever comes after it
+
     try:
         import lightgbm
     except OSError as error:
