@@ -125,7 +125,7 @@ def test_trees_come_back_as_they_were_and_may_not_lead_elsewhere(tmp_path: Path)
     made.network.experts = build_experts(made.layouts, 3, made.config)
     for expert in made.network.experts:
         expert.trees.value.normal_()
-        expert.trees.left[:, 0], expert.trees.right[:, 0] = 1, 2
+        expert.trees.left[:, 0] = 1
     save_bundle(tmp_path / "trees.safetensors", made)
     loaded = load_bundle(tmp_path / "trees.safetensors")
     present = torch.ones(4, 2, dtype=torch.bool)
@@ -135,10 +135,10 @@ def test_trees_come_back_as_they_were_and_may_not_lead_elsewhere(tmp_path: Path)
     assert torch.equal(before.joint, after.joint)
 
     def lead_astray(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:  # noqa: ARG001
-        tensors["experts.1.trees.right"][0, 0] = 61
+        tensors["experts.1.trees.left"][0, 0] = 60
 
     bad = rewritten((tmp_path / "trees.safetensors").read_bytes(), lead_astray, tmp_path / "bad.safetensors")
-    with pytest.raises(BundleError, match=r"every 'right' of a tree must be from 0 to 60: got 0 to 61"):
+    with pytest.raises(BundleError, match=r"every 'child' of a tree must be from 0 to 60: got 0 to 61"):
         load_bundle(bad)
 
 

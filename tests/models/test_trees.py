@@ -44,6 +44,13 @@ def test_a_value_just_above_or_on_a_threshold_goes_the_way_it_does_there(boosted
     np.testing.assert_allclose(trees(torch.from_numpy(rows)).numpy(), expected, atol=2e-5)
 
 
+def test_windows_walk_alone_as_they_do_together(boosted):
+    _, _, trees, features = boosted
+    x = torch.from_numpy(features[:130])
+    torch.testing.assert_close(trees(x), torch.cat([trees(row[None]) for row in x]))
+    assert trees(x[:0]).shape == (0, 4)
+
+
 def test_what_is_not_known_is_the_mean(boosted):
     _, _, trees, features = boosted
     gap, filled = torch.from_numpy(features[:5].copy()), torch.from_numpy(features[:5].copy())
@@ -57,13 +64,14 @@ def test_nodes_in_use_are_counted(boosted):
     assert trees.n_nodes == sum(2 * n - 1 for n in leaves) + 7  # and a root for each round of the class nobody had
 
 
-@pytest.mark.parametrize(("name", "bad"), [("feature", 6), ("feature", -1), ("left", 61), ("right", -2)])
+@pytest.mark.parametrize(("name", "bad"), [("feature", 6), ("feature", -1), ("left", 61), ("left", -2), ("left", 60)])
 def test_trees_that_lead_elsewhere_are_refused(boosted, name, bad):
     copy = BoostedTrees(6, 4, 7)
     copy.load_state_dict(boosted[2].state_dict())
     copy.require_whole()
     getattr(copy, name)[3, 0] = bad
-    with pytest.raises(BundleError, match=f"every '{name}' of a tree must be from 0 to"):
+    what = {"left": "child"}.get(name, name)
+    with pytest.raises(BundleError, match=f"every '{what}' of a tree must be from 0 to"):
         copy.require_whole()
 
 
@@ -107,6 +115,26 @@ def test_an_absent_branch_has_no_say(make_layouts):
     said = network.classify(embedding * present[..., None], present, opinion)
     share = present / present.sum(1, keepdim=True)
     torch.testing.assert_close(said, plain + EXPERT_WEIGHT * (opinion * share[..., None]).sum(1))
+
+
+@pytest.mark.parametrize("settings", [{}, {"statistics": "extended"}, {"statistics_width": 0}])
+def test_statistics_that_are_shared_with_the_network_change_nothing(make_layouts, make_inputs, settings):
+    config, layouts = NetworkConfig(preset="tiny", tree_rounds=2, **settings), make_layouts(["residual", "dense"])
+    network, experts = build_network(layouts, 3, config).eval(), build_experts(layouts, 3, config)
+    for expert in experts:
+        expert.trees.left.copy_(torch.arange(expert.trees.left.shape[1]))
+        expert.trees.left[:, 0] = 1
+        expert.trees.value.normal_()
+        expert.trees.feature[:, 0] = torch.arange(6)  # mean and quantiles
+    network.experts = experts
+    inputs = make_inputs(layouts, 20)
+    next(iter(inputs.values()))[:10, 1, 3:] = torch.nan
+    out = network(inputs, torch.ones(20, 2, dtype=torch.bool))
+    alone = torch.stack([expert(x) for expert, x in zip(experts, inputs.values(), strict=True)], 1)
+    encoded = torch.stack([network.encoders[name](x)[1] for name, x in inputs.items()], 1)
+    assert torch.equal(out.expert, alone)
+    assert torch.equal(out.encoded, encoded)
+    assert len(alone.unique(dim=0)) > 1
 
 
 def test_a_configuration_without_rounds_has_no_trees_and_negative_ones_are_refused(make_layouts):

@@ -124,10 +124,15 @@ class BranchEncoder(nn.Module):
             rows = [self._known_statistics(part) for part in torch.split(x, 512)]
             self.quantile_normaliser.fit(torch.cat(rows))
 
-    def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    def describe(self, x: Tensor) -> Tensor | None:
+        """Return the statistics (B, F) that the statistics path reads; None without that path."""
+        return None if self.statistics is None else self.statistics(x.nan_to_num(0.0))
+
+    def forward(self, x: Tensor, described: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
         """Return K stage features (B, D_k, T_k) and the embedding (B, D) of raw windows ``x`` (B, C, T).
 
-        A channel that is NaN anywhere in its window is absent: no path sees it.
+        A channel that is NaN anywhere in its window is absent: no path sees it. ``described`` is what `describe` says
+        of the windows, where that is at hand.
         """
         keep = recorded(x)
         x = torch.where(keep.unsqueeze(-1) > 0, x, 0.0)
@@ -139,7 +144,7 @@ class BranchEncoder(nn.Module):
             stages = self.waveform(self._views(x, keep.unsqueeze(-1)))
             parts.append(self.waveform_drop(_pool(stages[-1], self.pool_segments)))
         if self.statistics is not None:
-            parts.append(self.read(self._statistics(x, keep)))
+            parts.append(self.read(self._statistics(x, keep, described)))
         if self.rocket is not None:
             mask = self._hide_features(self.rocket.seen(keep))
             parts.append(self.read_rocket(self.rocket(self.channel_normaliser(x)) * mask))
@@ -158,9 +163,9 @@ class BranchEncoder(nn.Module):
                 views.append(normalise_within(length, std[axes].mean(0, keepdim=True)) * whole)
         return torch.cat(views, 1)
 
-    def _statistics(self, x: Tensor, keep: Tensor) -> Tensor:
+    def _statistics(self, x: Tensor, keep: Tensor, described: Tensor | None = None) -> Tensor:
         assert self.statistics is not None
-        score, ramps = self.quantile_normaliser(self.statistics(x))
+        score, ramps = self.quantile_normaliser(self.statistics(x) if described is None else described)
         mask = self._hide_features(self.statistics.seen(keep))
         return torch.cat([score * mask, (ramps * mask.unsqueeze(-1)).flatten(1)], 1)
 

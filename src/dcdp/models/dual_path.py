@@ -120,15 +120,19 @@ class DualPath(nn.Module):
         detach_fusion
             Whether to keep the joint head's gradient out of the encoders. Values do not change.
         """
-        encoded = [self.encoders[name](inputs[name]) for name in self.branches]
+        experts = None if self.training else self.experts
+        encoders = [cast("BranchEncoder", self.encoders[name]) for name in self.branches]
+        windows = [inputs[name] for name in self.branches]
+        described = [None if experts is None else one.describe(x) for one, x in zip(encoders, windows, strict=True)]
+        encoded = [one(x, said) for one, x, said in zip(encoders, windows, described, strict=True)]
         own = torch.stack([embedding for _, embedding in encoded], 1)
         embedding = self.fuse(own.detach() if detach_fusion else own) * present.unsqueeze(-1)
         stages = self._stages([features for features, _ in encoded], own) if contrast else ()
         seen = own if own_scale is None else _scale_gradient(own, own_scale[:, None])
         heads, expert = self.heads(seen), None
-        if self.experts is not None and not self.training:
-            pairs = zip(self.experts, self.branches, strict=True)
-            expert = torch.stack([trees(inputs[name]) for trees, name in pairs], 1)
+        if experts is not None:
+            known = zip(experts, windows, described, strict=True)
+            expert = torch.stack([trees(x, said) for trees, x, said in known], 1)
             heads = heads + EXPERT_WEIGHT * expert
         return Outputs(self.classify(embedding, present, expert), heads, stages, embedding, own, expert)
 
