@@ -125,7 +125,7 @@ def test_trees_come_back_as_they_were_and_may_not_lead_elsewhere(tmp_path: Path)
     made.network.experts = build_experts(made.layouts, 3, made.config)
     for expert in made.network.experts:
         expert.trees.value.normal_()
-        expert.trees.left[:, 0] = 1
+        expert.trees.left[:, 0], expert.trees.feature[:, 0] = 1, 0
     save_bundle(tmp_path / "trees.safetensors", made)
     loaded = load_bundle(tmp_path / "trees.safetensors")
     present = torch.ones(4, 2, dtype=torch.bool)

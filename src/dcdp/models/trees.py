@@ -36,8 +36,8 @@ class BoostedTrees(nn.Module):
     """R rounds of one regression tree a class, read from window statistics; fixed once fitted, no gradient.
 
     Every tree is a row of `_N_NODES` nodes: where an inner node's feature is at most its threshold, which is its
-    ``value``, the walk goes on to the left, else to the node behind that. A leaf leads to itself, and its ``value`` is
-    what the tree adds to its class.
+    ``value``, the walk goes on to the left, else to the node behind that. A leaf's ``value`` is what the tree adds to
+    its class; it leads to itself, since it reads feature F, which is below everything.
 
     Parameters
     ----------
@@ -54,20 +54,15 @@ class BoostedTrees(nn.Module):
         super().__init__()
         self.n_features, self.n_classes = n_features, n_classes
         shape = (n_rounds * n_classes, _N_NODES)
-        for name in ("feature", "left"):
-            self.register_buffer(name, torch.empty(shape, dtype=torch.int16).zero_())
+        self.register_buffer("feature", torch.empty(shape, dtype=torch.int16).fill_(n_features))
+        self.register_buffer("left", torch.empty(shape, dtype=torch.int16).zero_())
         self.register_buffer("value", torch.empty(shape).zero_())
         self.register_buffer("mean", torch.empty(n_features).zero_())
 
     @property
     def n_nodes(self) -> int:
         """Number of nodes that are in use."""
-        return 2 * int(self._inner.sum()) + len(self.left)
-
-    @property
-    def _inner(self) -> Tensor:
-        """Which nodes (R K, nodes) have children: those that lead to what stands behind them."""
-        return self.left > torch.arange(_N_NODES, dtype=self.left.dtype, device=self.left.device)
+        return 2 * int((self.feature < self.n_features).sum()) + len(self.left)
 
     @torch.no_grad()
     def load_trees(self, dump: Mapping[str, Any], classes: Sequence[int], mean: Tensor) -> None:
@@ -75,7 +70,7 @@ class BoostedTrees(nn.Module):
 
         A threshold is rounded down to single precision, so that every feature of single precision goes the same way.
         """
-        feature = np.zeros(self.left.shape, np.int16)
+        feature = np.full(self.left.shape, self.n_features, np.int16)
         value = np.zeros(self.left.shape, np.float32)
         left = np.tile(np.arange(_N_NODES, dtype=np.int16), (len(feature), 1))
         value[: self.n_classes] = _NEVER
@@ -90,29 +85,25 @@ class BoostedTrees(nn.Module):
     def forward(self, statistics: Tensor) -> Tensor:
         """Return log-probabilities (B, K), at least about ln 1e-4, of statistics (B, F); NaN where one is not known."""
         x = torch.where(statistics.isnan(), self.mean, statistics)
-        first = torch.arange(len(self.left), dtype=torch.int32, device=x.device)[:, None] * _N_NODES
-        tables = (
-            first.flatten(), self.feature.flatten().int(), (self.left + first).flatten(), self.value.flatten(),
-            torch.where(self._inner, self.value, math.inf).flatten(),
-        )  # fmt: skip
-        raw = torch.cat([self._walk(rows, *tables) for rows in torch.split(x, _N_AT_ONCE)])
+        x = nn.functional.pad(x, (0, 1), value=-math.inf)
+        root = torch.arange(len(self.left), dtype=torch.int32, device=x.device) * _N_NODES
+        tables = self.feature.flatten().int(), (self.left + root[:, None]).flatten(), self.value.flatten()
+        raw = torch.cat([self._walk(rows, root, *tables) for rows in torch.split(x, _N_AT_ONCE)])
         return (raw.softmax(1) + _FLOOR).log()
 
-    def _walk(
-        self, x: Tensor, first: Tensor, feature: Tensor, left: Tensor, value: Tensor, threshold: Tensor
-    ) -> Tensor:
-        """Return raw scores (B, K) of statistics (B, F): all windows walk all trees at once, over flat tables.
+    def _walk(self, x: Tensor, root: Tensor, feature: Tensor, left: Tensor, value: Tensor) -> Tensor:
+        """Return raw scores (B, K) of statistics (B, F + 1): all windows walk all trees at once, over flat tables.
 
         Tree by tree, so that the few nodes of one stay at hand for all windows; with 32-bit places `index_select`
-        takes a third of the time of `gather`. Nothing exceeds a leaf's threshold.
+        takes a third of the time of `gather`.
         """
-        node = first.repeat_interleave(len(x))
-        start = torch.arange(len(x), dtype=torch.int32, device=x.device) * self.n_features
-        window, x = start.repeat(len(first)), x.flatten()
+        node = root.repeat_interleave(len(x))
+        start = torch.arange(0, x.numel(), x.shape[1], dtype=torch.int32, device=x.device)
+        window, x = start.repeat(len(root)), x.flatten()
         for _ in range(MAX_DEPTH):
             seen = x.index_select(0, feature.index_select(0, node).add_(window))
-            node = left.index_select(0, node).add_(seen > threshold.index_select(0, node))
-        return value.index_select(0, node).view(len(first) // self.n_classes, self.n_classes, len(start)).sum(0).T
+            node = left.index_select(0, node).add_(seen > value.index_select(0, node))
+        return value.index_select(0, node).view(len(root) // self.n_classes, self.n_classes, len(start)).sum(0).T
 
     def require_whole(self) -> None:
         """Refuse trees that lead anywhere else than to their own nodes and features.
@@ -122,10 +113,10 @@ class BoostedTrees(nn.Module):
         BundleError
             If a feature or a child does not exist.
         """
-        behind = self.left + self._inner
+        children = (self.left, self.left + (self.feature < self.n_features))
         for name, number, limit in (
-            ("feature", self.feature, self.n_features), ("child", self.left, _N_NODES), ("child", behind, _N_NODES)
-        ):  # fmt: skip
+            ("feature", self.feature, self.n_features + 1), *(("child", child, _N_NODES) for child in children)
+        ):
             if number.numel() and not 0 <= int(number.min()) <= int(number.max()) < limit:
                 raise BundleError(f"every '{name}' of a tree must be from 0 to {limit - 1}",
                                   f"{int(number.min())} to {int(number.max())}", "Train again.")
