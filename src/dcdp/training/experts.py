@@ -12,7 +12,7 @@ from torch import Tensor
 from dcdp.augmentation import AugmentConfig, augment
 from dcdp.batches import Batch, Batches
 from dcdp.models.dual_path import DualPath
-from dcdp.models.network import NetworkConfig, build_experts
+from dcdp.models.network import NetworkConfig, build_experts, resolve_network
 from dcdp.models.peers.gradient_boosting import fit_boosting
 from dcdp.models.trees import MAX_DEPTH, TreeExpert
 
@@ -50,7 +50,7 @@ def add_experts(
     seed
         Of the copies, of the windows drawn, and of the features that a tree may look at.
     progress
-        Called as ``progress(done, n_branches, "trees")``.
+        Called as ``progress(done, total, text)``: windows described, then rounds of all branches.
 
     Raises
     ------
@@ -60,6 +60,7 @@ def add_experts(
     experts = build_experts(train.layouts, len(train.windows.label_set), config)
     if experts is None:
         return
+    told = progress or (lambda _done, _total, _text: None)
     rows, is_copy = _drawn(len(train), seed)
     torch.manual_seed(seed)
     parts: list[list[NDArray[np.float32]]] = [[] for _ in experts]
@@ -67,16 +68,21 @@ def add_experts(
         for expert, x, own in zip(experts, batch.inputs.values(), parts, strict=True):
             assert isinstance(expert, TreeExpert)
             own.append(_described(expert, x.cpu()))
+        told(sum(map(len, parts[0])), len(rows), "windows for trees")
     label, present = train.windows.label[rows], train.present[rows]
+    n_rounds = resolve_network(config).tree_rounds
+    told(0, len(parts) * n_rounds, "trees")
     for m, (expert, own) in enumerate(zip(experts, parts, strict=True)):
         assert isinstance(expert, TreeExpert)
-        if progress:
-            progress(m, len(parts), "trees")
+
+        def on_round(done: int, before: int = m * n_rounds) -> None:
+            told(before + done, len(parts) * n_rounds, "trees")
+
         if present[:, m].any():
-            _fit_one(expert, np.concatenate(own)[present[:, m]], label[present[:, m]], seed)
+            _fit_one(expert, np.concatenate(own)[present[:, m]], label[present[:, m]], seed, n_rounds, on_round)
+        else:
+            on_round(n_rounds)
         own.clear()
-    if progress:
-        progress(len(parts), len(parts), "trees")
     network.experts = experts.to(train.device)
 
 
@@ -116,11 +122,17 @@ def _described(expert: TreeExpert, x: Tensor) -> NDArray[np.float32]:
     return statistics
 
 
-def _fit_one(expert: TreeExpert, statistics: NDArray[np.float32], label: NDArray[np.int64], seed: int) -> None:
+def _fit_one(
+    expert: TreeExpert,
+    statistics: NDArray[np.float32],
+    label: NDArray[np.int64],
+    seed: int,
+    n_rounds: int,
+    on_round: Callable[[int], None],
+) -> None:
     mean = known_mean(statistics)
-    n_rounds = len(expert.trees.left) // expert.trees.n_classes
     model, classes = fit_boosting(
         np.where(np.isnan(statistics), mean, statistics), label, seed, n_rounds=n_rounds, max_depth=MAX_DEPTH,
-        share=min(0.3, _MOST_FEATURES / statistics.shape[1]), n_threads=torch.get_num_threads(),
+        share=min(0.3, _MOST_FEATURES / statistics.shape[1]), n_threads=torch.get_num_threads(), on_round=on_round,
     )  # fmt: skip
     expert.trees.load_trees(model.dump_model(), classes.tolist(), torch.from_numpy(mean))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def fit_boosting(
     max_depth: int = -1,
     share: float = 0.3,
     n_threads: int = 1,
+    on_round: Callable[[int], None] | None = None,
 ) -> tuple[Booster, NDArray[np.int64]]:
     """Fit a multiclass model; return it and the classes, sorted, that its outputs stand for.
 
@@ -66,6 +68,8 @@ def fit_boosting(
         Share of the features that a tree may look at.
     n_threads
         Threads.
+    on_round
+        Called with the number of rounds done after each.
 
     Raises
     ------
@@ -92,7 +96,8 @@ def fit_boosting(
         "max_depth": max_depth,
     }  # fmt: skip
     data = lightgbm.Dataset(features, place, weight=weight)
-    return lightgbm.train(settings, data, n_rounds), classes.astype(np.int64)
+    calls = [] if on_round is None else [lambda state: on_round(state.iteration + 1)]
+    return lightgbm.train(settings, data, n_rounds, callbacks=calls), classes.astype(np.int64)
 
 
 def predict_boosting(
