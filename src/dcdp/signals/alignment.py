@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from dcdp.errors import ConfigError, DataError
 from dcdp.records import Note, Stream
-from dcdp.signals.clock import regularise
+from dcdp.signals.correlation import RATE_HZ, Pair, Pieces, movement, slide
 
 __all__ = ["ClockFit", "apply_clock", "clock_notes", "estimate_clock"]
 
 Array = NDArray[np.float64]
 
-_RATE_HZ = 25.0  # the body moves below 12 Hz; the parabola through a peak finds a hundredth of a sample
-_TREND_S = 2.0
 _PIECE_S, _SHORTEST_PIECE_S, _FEWEST_PIECES = 30.0, 8.0, 4
 _MOST_PIECES, _MOST_CELLS = 120, 2e7  # of the coarse search: bounds its memory to 160 MB
 _NOISE_S = 30.0  # lags on both sides that tell what chance correlates
@@ -31,7 +29,6 @@ _STRONG, _STRONG_CLEAR, _STRONG_RIVAL = 0.65, 15.0, 0.75
 _SURE_DRIFT = 3.0
 _LEAST_DISTINCT = 0.05
 _AGREEING, _LOWEST = 0.5, 0.15
-_STILL = 0.1  # of the lively pieces' movement: people at rest tell nothing of their clocks
 
 _REMEDY = "Give the offset by hand, or shake both devices together a few times while they record."
 
@@ -125,17 +122,17 @@ def estimate_clock(
     if reference.modality != other.modality:
         raise DataError("clocks must be compared by signals of one modality",
                         f"'{reference.name}' and '{other.name}'", "Give the acceleration of both devices.")
-    pair = _Pair(*_movement(reference), *_movement(other))
-    duration_s = min(len(pair.still), len(pair.moved)) / _RATE_HZ
+    pair = Pair(*movement(reference), *movement(other))
+    duration_s = min(len(pair.still), len(pair.moved)) / RATE_HZ
     if duration_s < _FEWEST_PIECES * _SHORTEST_PIECE_S:
         raise DataError(f"clocks need {_FEWEST_PIECES * _SHORTEST_PIECE_S:g} s of both devices to be compared",
                         f"{duration_s:.3g} s of '{reference.name}' and '{other.name}'", _REMEDY)
     piece_s = min(_PIECE_S, max(_SHORTEST_PIECE_S, duration_s / 6))
     where = f"{other.name}' against '{reference.name}"
-    pieces = _Pieces.of(pair, piece_s)
+    pieces = Pieces.of(pair, piece_s)
     match = _search(pair, pieces, max_offset_s, max_drift_ppm)
     _require_evidence(match, where, max_offset_s)
-    _require_evidence(_search(pair.swapped, _Pieces.of(pair.swapped, piece_s), max_offset_s, max_drift_ppm), where,
+    _require_evidence(_search(pair.swapped, Pieces.of(pair.swapped, piece_s), max_offset_s, max_drift_ppm), where,
                       max_offset_s)
     return _refine(pair, pieces, match, max_drift_ppm, where)
 
@@ -159,53 +156,6 @@ def clock_notes(fit: ClockFit, device: str) -> tuple[Note, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """Movement of the reference and of the other device at `_RATE_HZ`, and when each starts on its own clock."""
-
-    still: Array
-    still_start_s: float
-    moved: Array
-    moved_start_s: float
-
-    @property
-    def swapped(self) -> _Pair:
-        """The same with the parts of the two devices exchanged."""
-        return _Pair(self.moved, self.moved_start_s, self.still, self.still_start_s)
-
-    @property
-    def base_s(self) -> float:
-        """Offset at which both start together."""
-        return self.still_start_s - self.moved_start_s
-
-
-@dataclass(frozen=True, slots=True)
-class _Pieces:
-    """Pieces of the other device's movement: first samples (P,) and their common length."""
-
-    start: NDArray[np.int64]
-    n_samples: int
-
-    @classmethod
-    def of(cls, pair: _Pair, piece_s: float) -> _Pieces:
-        """Cut those in which the device moved, by a tenth of what it moves in lively ones or more."""
-        n_samples = round(piece_s * _RATE_HZ)
-        start = np.arange(len(pair.moved) // n_samples) * n_samples
-        rows = np.nan_to_num(pair.moved[: len(start) * n_samples]).reshape(len(start), n_samples)
-        size = np.sqrt((rows**2).mean(axis=1))
-        return cls(start[size >= _STILL * np.quantile(size, 0.9)], n_samples)
-
-    def take(self, most: int) -> _Pieces:
-        """Return at most so many, evenly spread."""
-        number = np.linspace(0, len(self.start) - 1, min(most, len(self.start))).round().astype(np.int64)
-        return _Pieces(self.start[number], self.n_samples)
-
-    @property
-    def middle_s(self) -> Array:
-        """Middle of each from the start of the device's movement [s]."""
-        return np.asarray((self.start + self.n_samples / 2) / _RATE_HZ, np.float64)
-
-
-@dataclass(frozen=True, slots=True)
 class _Match:
     """The best offset (in the middle of the pieces) and drift on a grid, with what rivals it."""
 
@@ -218,45 +168,22 @@ class _Match:
     rival_offset_s: float
 
 
-def _movement(stream: Stream) -> tuple[Array, float]:
-    """Return the size of the movement on a regular clock, without its slow part, and the start of that clock."""
-    size = np.linalg.norm(stream.values, axis=1)[:, None]
-    track, _ = regularise(replace(stream, channels=(stream.name,), values=size), _RATE_HZ)
-    return _levelled(track.values[:, 0].astype(np.float64), _TREND_S), track.start_s
-
-
-def _smoothed(values: Array, over_s: float) -> Array:
-    """Return the moving average of what is known; NaN stays."""
-    from scipy.ndimage import uniform_filter1d
-
-    known = np.isfinite(values)
-    n_samples = round(over_s * _RATE_HZ) | 1
-    total = uniform_filter1d(np.where(known, values, 0.0), n_samples, mode="constant")
-    share = uniform_filter1d(known.astype(np.float64), n_samples, mode="constant")
-    average: Array = np.where(known, total / np.maximum(share, 0.5 / n_samples), np.nan)
-    return average
-
-
-def _levelled(values: Array, over_s: float) -> Array:
-    return values - _smoothed(values, over_s)
-
-
-def _search(pair: _Pair, pieces: _Pieces, max_offset_s: float, max_drift_ppm: float) -> _Match:
+def _search(pair: Pair, pieces: Pieces, max_offset_s: float, max_drift_ppm: float) -> _Match:
     """Find the offset and the drift at which most pieces correlate."""
     longest = len(pair.still) + len(pair.moved)
     wide_s = max(max_offset_s, _NOISE_S)
-    low = math.ceil(max((-wide_s - pair.base_s) * _RATE_HZ, -longest))
-    high = math.floor(min((wide_s - pair.base_s) * _RATE_HZ, longest))
+    low = math.ceil(max((-wide_s - pair.base_s) * RATE_HZ, -longest))
+    high = math.floor(min((wide_s - pair.base_s) * RATE_HZ, longest))
     if high - low < 2:
         raise DataError("two devices must have recorded at the same time",
                         f"starts {pair.base_s:.6g} s apart, beyond an offset of {max_offset_s:g} s",
                         "Raise max_offset_s, if the clocks may be that far apart.")
     n_lags = high - low + 1
     pieces = pieces.take(min(_MOST_PIECES, max(12, int(_MOST_CELLS / n_lags))))
-    table = np.stack([_slide(pair, start, pieces.n_samples, low, high) for start in pieces.start])
+    table = np.stack([slide(pair, start, pieces.n_samples, low, high) for start in pieces.start])
     table *= _distinct(table)[:, None]
     since_s = pieces.middle_s - pieces.middle_s.mean()
-    step_ppm = 1e6 / (_RATE_HZ * max(float(np.abs(since_s).max()), 1.0))
+    step_ppm = 1e6 / (RATE_HZ * max(float(np.abs(since_s).max()), 1.0))
     n_steps = math.ceil(max_drift_ppm / step_ppm)
     drifts = np.linspace(-max_drift_ppm, max_drift_ppm, 2 * n_steps + 1)
     best, height = 0, -np.inf
@@ -267,7 +194,7 @@ def _search(pair: _Pair, pieces: _Pieces, max_offset_s: float, max_drift_ppm: fl
             best, height = number, top
     stack = _stacked(table, drifts[best] * 1e-6 * since_s)
     place = int(stack.argmax())
-    offset_s = pair.base_s + (low + np.arange(n_lags)) / _RATE_HZ
+    offset_s = pair.base_s + (low + np.arange(n_lags)) / RATE_HZ
     rival, rival_at = _rival(stack, place)
     overlap = stack != 0
     noise = 1.4826 * float(np.median(np.abs(stack[overlap] - np.median(stack[overlap])))) if overlap.any() else 0.0
@@ -280,7 +207,7 @@ def _search(pair: _Pair, pieces: _Pieces, max_offset_s: float, max_drift_ppm: fl
 
 def _stacked(table: Array, delay_s: Array) -> Array:
     """Return the mean over the pieces (rows) of a table, each looked up later by its own delay."""
-    shift = np.round(delay_s * _RATE_HZ).astype(np.int64)
+    shift = np.round(delay_s * RATE_HZ).astype(np.int64)
     total = np.zeros(table.shape[1])
     for row, by in zip(table, shift, strict=True):
         if by >= 0:
@@ -306,51 +233,11 @@ def _distinct(table: Array) -> Array:
 def _rival(stack: Array, place: int) -> tuple[float, int]:
     """Return the height and the place of the highest other peak within a few strides."""
     peak = np.flatnonzero((stack[1:-1] > stack[:-2]) & (stack[1:-1] >= stack[2:])) + 1
-    near = peak[(np.abs(peak - place) <= _STRIDES_S * _RATE_HZ) & (np.abs(peak - place) > 2)]
+    near = peak[(np.abs(peak - place) <= _STRIDES_S * RATE_HZ) & (np.abs(peak - place) > 2)]
     if not len(near):
         return 0.0, place
     at = int(near[stack[near].argmax()])
     return float(stack[at]), at
-
-
-def _slide(pair: _Pair, start: int, n_samples: int, low: int, high: int) -> Array:
-    """Correlate a piece with the reference at lags ``low`` to ``high``, (high - low + 1,); 0 where half is missing."""
-    from scipy.fft import irfft, next_fast_len, rfft
-
-    first, stop = start + low, start + high + n_samples
-    result = np.zeros(high - low + 1)
-    if stop <= 0 or first >= len(pair.still):
-        return result
-    # At both ends the piece may hang over by half, no more: what lies beyond is not looked at.
-    first, stop = max(first, -n_samples // 2), min(stop, len(pair.still) + n_samples // 2)
-    if stop - first < n_samples:
-        return result
-    n_fast = next_fast_len(stop - first, real=True)
-    region = np.full(stop - first, np.nan)
-    region[max(-first, 0) : len(pair.still) - first] = pair.still[max(first, 0) : max(stop, 0)]
-    piece = pair.moved[start : start + n_samples]
-    front, back = (rfft(_powers(values), n_fast) for values in (piece, region))
-    n_places = stop - first - n_samples + 1
-
-    def along(one: int, two: int) -> Array:
-        product: Array = irfft(np.conj(front[one]) * back[two], n_fast)[:n_places]
-        return product
-
-    n_both = np.maximum(along(0, 0), 1.0)
-    sum_piece, sum_region = along(1, 0), along(0, 1)
-    spread_piece = np.maximum(along(2, 0) - sum_piece**2 / n_both, 0.0)
-    spread_region = np.maximum(along(0, 2) - sum_region**2 / n_both, 0.0)
-    scale = np.sqrt(spread_piece * spread_region)
-    sure = (n_both > 0.5 * n_samples) & (scale > 1e-6 * max(float(scale.max()), 1e-12))
-    found = (along(1, 1) - sum_piece * sum_region / n_both) / np.where(sure, scale, 1.0)
-    result[first - start - low :][:n_places] = np.where(sure, found, 0.0)
-    return result
-
-
-def _powers(values: Array) -> Array:
-    known = np.isfinite(values)
-    filled = np.where(known, values, 0.0)
-    return np.stack([known.astype(np.float64), filled, filled**2])
 
 
 def _require_evidence(match: _Match, where: str, max_offset_s: float) -> None:
@@ -372,17 +259,17 @@ def _require_evidence(match: _Match, where: str, max_offset_s: float) -> None:
         )  # fmt: skip
 
 
-def _refine(pair: _Pair, pieces: _Pieces, match: _Match, max_drift_ppm: float, where: str) -> ClockFit:
+def _refine(pair: Pair, pieces: Pieces, match: _Match, max_drift_ppm: float, where: str) -> ClockFit:
     """Fit a line through the best offset of each piece near the match."""
     since_s = pieces.middle_s - match.middle_s
-    near = round(_NEAR_S * _RATE_HZ)
+    near = round(_NEAR_S * RATE_HZ)
     found_s, height = np.zeros(len(pieces.start)), np.zeros(len(pieces.start))
     for number, start in enumerate(pieces.start):
         expected_s = match.offset_s + match.drift_ppm * 1e-6 * since_s[number]
-        expected = round((expected_s - pair.base_s) * _RATE_HZ)
-        curve = _slide(pair, start, pieces.n_samples, expected - near, expected + near)
+        expected = round((expected_s - pair.base_s) * RATE_HZ)
+        curve = slide(pair, start, pieces.n_samples, expected - near, expected + near)
         place, height[number] = _peak(curve)
-        found_s[number] = pair.base_s + (expected - near + place) / _RATE_HZ
+        found_s[number] = pair.base_s + (expected - near + place) / RATE_HZ
     use = height > _LOWEST
     n_pieces = int((height != 0).sum())
     if use.sum() >= _FEWEST_PIECES - 1:
