@@ -120,21 +120,31 @@ class DualPath(nn.Module):
         detach_fusion
             Whether to keep the joint head's gradient out of the encoders. Values do not change.
         """
-        experts = None if self.training else self.experts
-        encoders = [cast("BranchEncoder", self.encoders[name]) for name in self.branches]
-        windows = [inputs[name] for name in self.branches]
-        described = [None if experts is None else one.describe(x) for one, x in zip(encoders, windows, strict=True)]
-        encoded = [one(x, said) for one, x, said in zip(encoders, windows, described, strict=True)]
+        expert: Tensor | None = None
+        if self.experts is None or self.training:
+            encoded = [self.encoders[name](inputs[name]) for name in self.branches]
+        else:
+            encoded, expert = self._encode_beside(self.experts, inputs)
         own = torch.stack([embedding for _, embedding in encoded], 1)
         embedding = self.fuse(own.detach() if detach_fusion else own) * present.unsqueeze(-1)
         stages = self._stages([features for features, _ in encoded], own) if contrast else ()
         seen = own if own_scale is None else _scale_gradient(own, own_scale[:, None])
-        heads, expert = self.heads(seen), None
-        if experts is not None:
-            known = zip(experts, windows, described, strict=True)
-            expert = torch.stack([trees(x, said) for trees, x, said in known], 1)
+        heads = self.heads(seen)
+        if expert is not None:
             heads = heads + EXPERT_WEIGHT * expert
         return Outputs(self.classify(embedding, present, expert), heads, stages, embedding, own, expert)
+
+    def _encode_beside(
+        self, experts: nn.ModuleList, inputs: Mapping[str, Tensor]
+    ) -> tuple[list[tuple[list[Tensor], Tensor]], Tensor]:
+        """Return what each encoder makes of its windows, and what the trees say of the same statistics (B, M, K)."""
+        encoded, said = [], []
+        for name, trees in zip(self.branches, experts, strict=True):
+            encoder, x = cast("BranchEncoder", self.encoders[name]), inputs[name]
+            statistics = encoder.describe(x)
+            encoded.append(encoder(x, statistics))
+            said.append(trees(x, statistics))
+        return encoded, torch.stack(said, 1)
 
     def classify(self, embedding: Tensor, present: Tensor, expert: Tensor | None = None) -> Tensor:
         """Return joint logits (B, K) of branch embeddings (B, M, E), using the branches of ``present`` (B, M) alone.
