@@ -44,7 +44,7 @@ bench: setup ## measure speed, as ratios inside one run
 	for script in benchmarks/bench_*.py; do OMP_NUM_THREADS=1 $(BIN)/python "$$script" || exit 1; done
 
 results-check: setup ## run a small part of the published figures again and compare (DATA=folder of the archives)
-	$(BIN)/python studies/results_check.py $(if $(DATA),--data "$(DATA)")
+	OMP_NUM_THREADS=1 $(BIN)/python studies/results_check.py $(if $(DATA),--data "$(DATA)")
 
 lock: ## choose the newest versions that fit pyproject.toml and write requirements.lock
 	rm -rf build/lock
